@@ -1,0 +1,142 @@
+"""``make accuracy``: mask AR on the development sets, in one pass and at the model's own sides."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import track
+
+from instancefcn.data.coco import CocoDataset
+from instancefcn.data.dataset import Dataset
+from instancefcn.data.voc import VocDataset
+from instancefcn.evaluation.recall import RecallReport, match, summarize
+from instancefcn.evaluation.report import average_table, to_markdown
+from instancefcn.geometry import proposals_to_rle
+from instancefcn.predictor import Predictor
+from results_page import (
+    DATA,
+    ROOT,
+    add_arguments,
+    conditions,
+    fingerprint,
+    markdown_table,
+    write_section,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parse(argv)
+    name = Path(arguments.model).stem
+    predictors = {
+        f"{name}, {' '.join(map(str, predictor.sides))}": predictor
+        for predictor in (
+            Predictor.from_pretrained(arguments.model, [arguments.side]),
+            Predictor.from_pretrained(arguments.model),
+        )
+    }
+    tables, rows = [], []
+    for label, (folder, dataset) in datasets(arguments.data).items():
+        if not folder.exists():
+            tables.append(f"**{label}**: not measured, its images were not at hand.\n")
+            print(f"accuracy.py: {label}: {folder} is not there, left out", file=sys.stderr)
+            continue
+        number = min(arguments.images or len(dataset), len(dataset))
+        measures = {name: recall(p, dataset, number, name) for name, p in predictors.items()}
+        tables.append(table(measures, label))
+        rows += [row(name, measure, label) for name, measure in measures.items()]
+    stamp = conditions()  # before a page is written: that would count as a change
+    text = "\n".join([heading(arguments.model, stamp), *tables])
+    write_section(arguments.page, "accuracy", text)
+    for page in arguments.summaries:
+        summary = f"{markdown_table(SUMMARY, rows)}\n\n`make accuracy`, {stamp}"
+        write_section(page, "results", summary)
+    print(text)
+
+
+SUMMARY = ("data", "model, shorter sides", "AR@10", "AR@100", "AR@1000", "by area", "s an image")
+Measure = tuple[RecallReport, float]
+"""Recall, and the median of the seconds that an image's proposals took."""
+
+
+def row(name: str, measure: Measure, label: str) -> tuple[str, ...]:
+    """A line of the summary; AR by area stands for the same three in one cell."""
+    report, seconds = measure
+    averages = [f"{100 * report.average(count):.1f}" for count in report.counts]
+    by_area = [f"{100 * report.average(c, definition='area'):.1f}" for c in report.counts]
+    return (label, name, *averages, " / ".join(by_area), f"{seconds:.2f}")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--data", type=Path, default=DATA, help="the folder of the data sets")
+    parser.add_argument(
+        "--summaries",
+        type=Path,
+        nargs="*",
+        default=[ROOT / "README.md", ROOT / "docs" / "weights.md"],
+        help="pages that get a short table (README.md and the model card)",
+    )
+    parser.add_argument("--images", type=int, help="only the first so many of each data set")
+    return parser.parse_args(argv)
+
+
+def datasets(data: Path) -> dict[str, tuple[Path, Dataset]]:
+    """What the tables call the development sets, the folder each needs, and the sets."""
+    voc, coco, pedestrians = data / "VOCdevkit" / "VOC2012", data / "coco", data / "pennfudan"
+    return {
+        "VOC 2012 images, reconstructed instance masks, dev split": (voc, VocDataset(voc, "dev")),
+        "COCO val2017, those of its images that are at hand": (
+            coco,
+            CocoDataset(coco / "annotations" / "instances_val2017.json", coco / "val2017"),
+        ),
+        "Penn-Fudan pedestrians, dev split": (
+            pedestrians,
+            CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev"),
+        ),
+    }
+
+
+def heading(model: str, stamp: str) -> str:
+    return f"""
+## Accuracy
+
+`make accuracy`, {stamp} Model: {fingerprint(model)}.
+
+Settings were chosen on these sets; the weights of `general` were not trained on them. The numbers
+after a model's name are the shorter sides at which it sees an image. Seconds an image are medians,
+from the file to the masks' RLE.
+"""
+
+
+def table(measures: dict[str, Measure], label: str) -> str:
+    """The table of a data set."""
+    averages = average_table({name: report for name, (report, _) in measures.items()}, label)
+    seconds = "; ".join(f"{name}: {seconds:.2f}" for name, (_, seconds) in measures.items())
+    return f"{to_markdown(averages)}\nSeconds an image: {seconds}.\n"
+
+
+def recall(predictor: Predictor, dataset: Dataset, images: int, name: str) -> Measure:
+    """Recall on the first so many images."""
+    matches, seconds = [], []
+    bar = track(range(images), f"{dataset.name}: {name}", console=Console(stderr=True))
+    for index in bar:
+        image = dataset[index]
+        start = perf_counter()
+        masks = list(proposals_to_rle(predictor(image.path)))
+        seconds.append(perf_counter() - start)
+        matches.append(match(image, masks))
+    return summarize(matches), median(seconds)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"accuracy.py: error: {error}")

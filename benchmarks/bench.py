@@ -1,0 +1,238 @@
+"""``make bench``: what a photo costs, in time and memory, and what it costs elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from instancefcn.backbones import Vgg16
+from instancefcn.data.images import read_image
+from instancefcn.data.voc import VocDataset
+from instancefcn.geometry import proposals_to_rle
+from instancefcn.heads import ObjectnessHead, ScoreMapHead
+from instancefcn.network import Branch, InstanceFCN
+from instancefcn.predictor import Predictor
+from instancefcn.proposals import propose
+from instancefcn.pyramid import PAPER_SIDES
+from pasting import Pasting, compare_pasting
+from results_page import DATA, add_arguments, conditions, fingerprint, markdown_table, write_section
+
+STAGES = ("decode", "network", "proposals", "masks and RLE")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A network and the sides at which it sees a photo.
+
+    model: a name or a file; None is the paper's network with random weights. sides: None are the
+    model's own.
+    """
+
+    name: str
+    model: str | None
+    sides: tuple[int, ...] | None
+
+    def predictor(self) -> Predictor:
+        if self.model is None:
+            return Predictor(paper_network(), self.sides or PAPER_SIDES)
+        return Predictor.from_pretrained(self.model, self.sides)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What photos cost: seconds (photos, ``STAGES``); memory, at its peak and before the model
+    was loaded, in bytes; masks, the median number a photo.
+    """
+
+    sides: tuple[int, ...]
+    seconds: NDArray[np.float64]
+    memory: int
+    libraries: int
+    masks: int
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        totals: NDArray[np.float64] = self.seconds.sum(1)
+        return totals
+
+    @property
+    def share_after_network(self) -> float:
+        """The share of the time that passes after the network, median over the photos."""
+        return float(np.median(self.seconds[:, 2:].sum(1) / self.totals))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parse(argv)
+    paths = first_images(arguments.data, arguments.images)
+    name = Path(arguments.model).stem
+    configurations = (
+        Configuration(f"{name}, one pass", arguments.model, (arguments.side,)),
+        Configuration(f"{name}, its own sides", arguments.model, None),
+        Configuration("the paper's VGG-16", None, tuple(arguments.paper_sides)),
+    )
+    costs = {}
+    for configuration in configurations:
+        seen = paths if configuration.model else paths[: arguments.paper_images]
+        print(f"{configuration.name}: {len(seen)} images", file=sys.stderr)
+        costs[configuration.name] = in_fresh_process(
+            measure, configuration, seen, arguments.repeats
+        )
+    print(f"pasting {arguments.masks} masks", file=sys.stderr)
+    pasting = in_fresh_process(
+        compare_pasting, arguments.model, paths, arguments.masks, arguments.repeats
+    )
+    text = section(costs, pasting, fingerprint(arguments.model), arguments.repeats)
+    write_section(arguments.page, "bench", text)
+    print(text)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    add = parser.add_argument
+    add("--data", type=Path, default=DATA / "VOCdevkit" / "VOC2012", help="with a split dev")
+    add("--images", type=int, default=30, help="the first so many of the split (%(default)s)")
+    add("--paper-images", type=int, default=2, help="of these, for the paper's network")
+    add("--paper-sides", type=int, nargs="+", default=PAPER_SIDES, help="its image pyramid")
+    add("--repeats", type=int, default=3, help="runs a figure is the median of (%(default)s)")
+    add("--masks", type=int, default=1000, help="pasted by us and by torchvision (%(default)s)")
+    return parser.parse_args(argv)
+
+
+def first_images(root: Path, number: int) -> list[Path]:
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder; give VOC 2012's, with a split dev, as --data")
+    dataset = VocDataset(root, "dev")
+    return [dataset[i].path for i in range(min(number, len(dataset)))]
+
+
+def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function where nothing ran before, so that peaks of memory do not mix."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *args, **kwargs).result()
+
+
+def measure(configuration: Configuration, paths: Sequence[Path], repeats: int) -> Cost:
+    """The cost of photos, each the median of ``repeats`` runs after one to warm up."""
+    libraries = peak_memory()
+    predictor = configuration.predictor()
+    runs = [[run(predictor, path) for _ in range(1 + repeats)][1:] for path in paths]
+    return Cost(
+        sides=predictor.sides,
+        seconds=np.median([[seconds for seconds, _ in photo] for photo in runs], axis=1),
+        memory=peak_memory(),
+        libraries=libraries,
+        masks=round(median(photo[0][1] for photo in runs)),
+    )
+
+
+def run(predictor: Predictor, path: Path) -> tuple[NDArray[np.float64], int]:
+    """The seconds of each of ``STAGES`` for a photo, and the number of its masks."""
+    marks = [perf_counter()]
+    pixels = read_image(path)
+    height, width = pixels.shape[:2]
+    marks.append(perf_counter())
+    levels = predictor.levels(pixels)
+    marks.append(perf_counter())
+    proposals = propose(levels, height, width, predictor.selection)
+    marks.append(perf_counter())
+    masks = list(proposals_to_rle(proposals))
+    marks.append(perf_counter())
+    return np.diff(marks), len(masks)
+
+
+def peak_memory() -> int:
+    """The most memory this process ever held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def paper_network() -> InstanceFCN:
+    """The paper's network (sections 3.2 and 4), its weights random."""
+    torch.manual_seed(0)
+    branch = Branch(21, ScoreMapHead(512, 512, 5), ObjectnessHead(512, 512))
+    return InstanceFCN(Vgg16(), [branch]).to(memory_format=torch.channels_last)
+
+
+def section(costs: dict[str, Cost], pasting: Pasting, model: str, repeats: int) -> str:
+    *models, paper = costs.values()
+    return f"""
+## Speed and memory
+
+`make bench`, {conditions()} Model: {model}.
+
+Milliseconds a photo: the median of {repeats} runs after one to warm up, then the median over the
+first {len(models[0].seconds)} photos of VOC 2012's dev split, the first {len(paper.seconds)} for \
+the paper's network.
+
+{cost_table(costs)}
+
+The paper's network has random weights: its time does not depend on them, but the number and the
+form of its masks do, and with them its last two stages. Peak memory is that of a fresh process,
+of which Python and the libraries take {models[0].libraries / 2**20:,.0f} MiB.
+
+{ratio_table(list(costs)[:-1], models, paper)}
+
+How many times as fast as the paper's network: the median over the photos that both see.
+
+{pasting.described()}
+"""
+
+
+def cost_table(costs: dict[str, Cost]) -> str:
+    header = ("network", "sides", *STAGES, "in all", "masks", "peak memory, MiB")
+    rows = [
+        (
+            name,
+            " ".join(map(str, cost.sides)),
+            *map(milliseconds, np.median(cost.seconds, axis=0)),
+            milliseconds(float(np.median(cost.totals))),
+            f"{cost.masks:,}",
+            f"{cost.memory / 2**20:,.0f}",
+        )
+        for name, cost in costs.items()
+    ]
+    return markdown_table(header, rows)
+
+
+def ratio_table(names: Sequence[str], models: Sequence[Cost], paper: Cost) -> str:
+    times = (f"{times_as_fast(model, paper):.1f}" for model in models)
+    shares = (f"{model.share_after_network:.0%}" for model in models)
+    rows = [
+        ("times as fast as the paper's network", *times, "at least 25"),
+        ("share of the time after the network", *shares, "at most 30%"),
+    ]
+    return markdown_table(("ratio", *names, "aim"), rows)
+
+
+def times_as_fast(model: Cost, other: Cost) -> float:
+    both = min(len(model.totals), len(other.totals))
+    return float(np.median(other.totals[:both] / model.totals[:both]))
+
+
+def milliseconds(seconds: float) -> str:
+    value = 1000 * seconds
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"bench.py: error: {error}")

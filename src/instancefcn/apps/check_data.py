@@ -1,0 +1,25 @@
+"""``instancefcn check-data DATASET``: what is wrong where."""
+
+from __future__ import annotations
+
+import argparse
+
+from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
+from instancefcn.data.checks import summary
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_dataset_arguments(parser)
+    parser.add_argument(
+        "--decode", action="store_true", help="read every pixel of every image, not its size alone"
+    )
+    parser.add_argument(
+        "--most", type=int, default=5, metavar="N", help="problems shown of each kind (5)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 1 if the data set has errors, which training would refuse."""
+    problems = list(named_dataset(arguments).problems(arguments.decode))
+    print(summary(problems, arguments.most))
+    return int(any(problem.severity == "error" for problem in problems))

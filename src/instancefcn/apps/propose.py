@@ -1,0 +1,166 @@
+"""``instancefcn propose``: image files -> ranked masks, as files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from instancefcn.apps.sources import find_images, read_ahead, to_sources
+from instancefcn.export.coco import Add, ListedImages, data_set, results_list
+from instancefcn.export.labelme import write_labelme
+from instancefcn.export.labels import write_labels
+from instancefcn.export.overlay import write_overlay
+from instancefcn.export.prediction import Prediction, Source
+from instancefcn.predictor import Predictor
+
+FORMATS = {
+    "coco": "proposals.json, a COCO data set; with --annotations results.json, COCO results",
+    "overlay": "overlays/*.png, the best dozen masks that hardly overlap; 800 to 2000 pixels",
+    "png": "labels/*.png, 16-bit: each pixel's best mask, counted from 1; 0 is background",
+    "labelme": "labelme/*.json, to correct the masks by hand in labelme 5.4 or later",
+}
+
+T = TypeVar("T")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "formats:\n" + "\n".join(f"  {name:9}{FORMATS[name]}" for name in FORMATS)
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="an image, a folder or a pattern")
+    add("--output", type=Path, required=True, metavar="DIR", help="where the files go")
+    add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
+    add("--top", type=_count, metavar="N", help="masks an image, default: the model's (1000)")
+    add("--min-score", type=_share, metavar="P", help="no masks below, 0 to 1, default: 0")
+    add(
+        "--sides",
+        type=_count,
+        nargs="+",
+        metavar="PIXELS",
+        help="shorter sides at which the network sees an image, default: the model's",
+    )
+    add(
+        "--formats",
+        nargs="+",
+        choices=FORMATS,
+        default=["coco", "overlay"],
+        help=f"some of {', '.join(FORMATS)}, default: coco overlay",
+        metavar="FORMAT",
+    )
+    add(
+        "--annotations",
+        type=Path,
+        metavar="FILE",
+        help="a COCO file that lists the images: write results with its image ids",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 2 if an image failed; the others are done all the same."""
+    sources = to_sources(find_images(arguments.paths))
+    listed = ListedImages(arguments.annotations) if arguments.annotations else None
+    predictor = _predictor(arguments)
+    outputs = [_output(name, arguments) for name in dict.fromkeys(arguments.formats)]
+    start = time.perf_counter()
+    try:
+        with closing(_predictions(predictor, sources, listed)) as predictions:
+            counts = _write(predictions, [output for _, output in outputs])
+    except OSError as error:
+        raise ValueError(
+            f"{arguments.output}: cannot be written ({error.strerror}); give another --output"
+        ) from error
+    seconds = (time.perf_counter() - start) / len(sources)
+    print(f"{len(counts)} of {len(sources)} images, {sum(counts)} masks, {seconds:.2f} s an image")
+    print(*(place for place, _ in outputs), sep="\n")
+    return 0 if len(counts) == len(sources) else 2
+
+
+def _predictor(arguments: argparse.Namespace) -> Predictor:
+    predictor = Predictor.from_pretrained(arguments.model, arguments.sides)
+    if arguments.min_score is not None:
+        predictor.selection = replace(predictor.selection, min_score=arguments.min_score)
+    if arguments.top is not None:
+        windows = max(predictor.selection.windows, 2 * arguments.top)
+        predictor.selection = replace(predictor.selection, top=arguments.top, windows=windows)
+    return predictor
+
+
+def _output(name: str, arguments: argparse.Namespace) -> tuple[Path, AbstractContextManager[Add]]:
+    """Where a format goes, and what writes it."""
+    folder: Path = arguments.output
+    if name == "coco":
+        if arguments.annotations:
+            return folder / "results.json", results_list(folder / "results.json")
+        return folder / "proposals.json", data_set(folder / "proposals.json")
+    place, write = {
+        "overlay": (folder / "overlays", write_overlay),
+        "png": (folder / "labels", write_labels),
+        "labelme": (folder / "labelme", write_labelme),
+    }[name]
+    return place, nullcontext(partial(write, place))
+
+
+def _write(
+    predictions: Iterable[Prediction], outputs: Sequence[AbstractContextManager[Add]]
+) -> list[int]:
+    """Write all predictions; returns how many masks each has. ValueError if there is none."""
+    counts = []
+    with ExitStack() as stack:
+        writers = [stack.enter_context(output) for output in outputs]
+        for prediction in predictions:
+            for write in writers:
+                write(prediction)
+            counts.append(len(prediction.masks))
+        if not counts:
+            raise ValueError("no image was done, so nothing is written; see the errors above")
+    return counts
+
+
+def _predictions(
+    predictor: Predictor, sources: Sequence[Source], listed: ListedImages | None
+) -> Generator[Prediction, None, None]:
+    """Of the images that can be read, in order; reports each that cannot, in a line on stderr."""
+    with ThreadPoolExecutor(1) as pool:
+        images = read_ahead(pool, [source.path for source in sources])
+        for source, image in _with_progress(zip(sources, images, strict=True), len(sources)):
+            try:
+                pixels = image.result()
+                known = listed.identify(source, *pixels.shape[:2]) if listed else source
+            except ValueError as error:
+                line = " ".join(str(error).split())
+                print(f"instancefcn propose: error: {line}", file=sys.stderr)
+                continue
+            yield Prediction.of(known, pixels, predictor(pixels))
+
+
+def _with_progress(steps: Iterable[T], total: int) -> Iterable[T]:
+    """With a bar if someone watches and there is something to wait for."""
+    console = Console(stderr=True)
+    if total == 1 or not console.is_terminal:
+        return steps
+    return track(steps, "proposing", total, console=console)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return number

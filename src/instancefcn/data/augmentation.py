@@ -1,0 +1,172 @@
+"""From an annotated image to a training sample: resize, crop, flip, colours, copy-paste.
+
+Every function takes the torch.Generator that it draws from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import exp, log
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms.v2 import functional as tvf
+
+from instancefcn.data.images import read_image
+from instancefcn.geometry import decode
+from instancefcn.types import AnnotatedImage, Sample
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an image lands on a training sample: resized to width x height, mirrored or not,
+    its upper left corner at (x, y) of the sample, which may lie outside.
+    """
+
+    width: int
+    height: int
+    x: int
+    y: int
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class LargeScaleJitter:
+    """Square crops of randomly resized images (Ghiasi et al., CVPR 2021, "LSJ").
+
+    size: pixels along the sample's side. scales: the longer side of the image becomes ``size``
+    times a factor drawn from this range, uniformly in its logarithm. aspect: width and height
+    change against each other by up to this factor. colour: the strength of changes of brightness,
+    contrast, saturation, 0 for none. What the image does not cover is mid-grey and background.
+    """
+
+    size: int
+    scales: tuple[float, float] = (0.5, 1.75)
+    aspect: float = 1.2
+    colour: float = 0.4
+
+    def __call__(self, image: AnnotatedImage, generator: torch.Generator) -> Sample:
+        placement = self.place(image.width, image.height, generator)
+        sample = render(image, placement, self.size, self.size, seed=_seed(generator))
+        return replace(sample, image=jitter_colours(sample.image, self.colour, generator))
+
+    def place(self, width: int, height: int, generator: torch.Generator) -> Placement:
+        smallest, largest = self.scales
+        factor = exp(_uniform(log(smallest), log(largest), generator))
+        scale = self.size / max(width, height) * factor
+        stretch = exp(_uniform(-log(self.aspect), log(self.aspect), generator) / 2)
+        w = max(1, round(width * scale * stretch))
+        h = max(1, round(height * scale / stretch))
+        # Room to move: a larger image is cropped at random, a smaller one put anywhere.
+        x = round(_uniform(0, 1, generator) * (self.size - w))
+        y = round(_uniform(0, 1, generator) * (self.size - h))
+        return Placement(w, h, x, y, mirrored=_uniform(0, 1, generator) < 0.5)
+
+
+@dataclass(frozen=True)
+class FullImages:
+    """Whole images at one of several sizes (paper, section 3.3).
+
+    sides: the shorter side becomes one of these, in pixels, each as likely as the others.
+    mirrored: the probability that a sample is mirrored. Samples differ in size.
+    """
+
+    sides: tuple[int, ...]
+    mirrored: float = 0.0
+
+    def __call__(self, image: AnnotatedImage, generator: torch.Generator) -> Sample:
+        side = self.sides[int(torch.randint(len(self.sides), (), generator=generator))]
+        scale = side / min(image.width, image.height)
+        width, height = round(image.width * scale), round(image.height * scale)
+        mirrored = _uniform(0, 1, generator) < self.mirrored
+        placement = Placement(width, height, 0, 0, mirrored)
+        return render(image, placement, height, width, seed=_seed(generator))
+
+
+def render(
+    image: AnnotatedImage, placement: Placement, height: int, width: int, seed: int
+) -> Sample:
+    """Draw an annotated image as a sample of height x width. Objects left without a pixel go."""
+    pixels = _place(read_image(image.path), placement, height, width, fill=128)
+    masks = [
+        _place(decode(i.mask).astype(np.uint8) * 255, placement, height, width, fill=0) > 127
+        for i in image.instances
+    ]
+    void = np.zeros((height, width), bool)
+    if image.void is not None:
+        raw = decode(image.void).astype(np.uint8) * 255
+        void = _place(raw, placement, height, width, fill=0) > 127
+    kept = [i for i, mask in enumerate(masks) if mask.any()]
+    return Sample(
+        image=torch.from_numpy(pixels).permute(2, 0, 1).contiguous(),
+        masks=torch.from_numpy(np.stack([masks[i] for i in kept]))
+        if kept
+        else torch.zeros(0, height, width, dtype=torch.bool),
+        crowds=torch.tensor([image.instances[i].crowd for i in kept], dtype=torch.bool),
+        void=torch.from_numpy(void),
+        seed=seed,
+    )
+
+
+def jitter_colours(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Change brightness, contrast and saturation of a uint8 image by factors 1 +- strength."""
+    for change in (tvf.adjust_brightness, tvf.adjust_contrast, tvf.adjust_saturation):
+        image = change(image, 1 + strength * _uniform(-1, 1, generator))
+    return image
+
+
+def copy_paste(sample: Sample, source: Sample, generator: torch.Generator) -> Sample:
+    """Paste half of another sample's objects onto a sample (Ghiasi et al. 2021).
+
+    What they cover is gone from the objects below; crowds and void of the source stay behind.
+    The upper left corners of both are laid upon each other, and what of a larger source lies
+    beyond the sample is cut off.
+    """
+    margin = [sample.image.shape[i] - source.image.shape[i] for i in (2, 1)]
+    masks = F.pad(source.masks, (0, margin[0], 0, margin[1]))
+    pixels = F.pad(source.image, (0, margin[0], 0, margin[1]))
+    chosen = (torch.rand(len(masks), generator=generator) < 0.5) & ~source.crowds
+    pasted = masks[chosen & masks.flatten(1).any(1)]
+    cover = pasted.any(0)
+    below = sample.masks & ~cover
+    kept = below.flatten(1).any(1)
+    return Sample(
+        image=torch.where(cover, pixels, sample.image),
+        masks=torch.cat([below[kept], pasted]),
+        crowds=torch.cat([sample.crowds[kept], torch.zeros(len(pasted), dtype=torch.bool)]),
+        void=sample.void & ~cover,
+        seed=sample.seed,
+    )
+
+
+def _place(
+    pixels: NDArray[np.uint8], placement: Placement, height: int, width: int, fill: int
+) -> NDArray[np.uint8]:
+    """Resize, mirror and move an image (H, W[, 3]) onto a canvas filled with ``fill``."""
+    shrinks = placement.width < pixels.shape[1]
+    resized = cv2.resize(
+        pixels,
+        (placement.width, placement.height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
+    if placement.mirrored:
+        resized = resized[:, ::-1]
+    canvas = np.full((height, width, *pixels.shape[2:]), fill, np.uint8)
+    x0, y0 = max(placement.x, 0), max(placement.y, 0)
+    x1, y1 = min(placement.x + placement.width, width), min(placement.y + placement.height, height)
+    canvas[y0:y1, x0:x1] = resized[
+        y0 - placement.y : y1 - placement.y, x0 - placement.x : x1 - placement.x
+    ]
+    return canvas
+
+
+def _uniform(low: float, high: float, generator: torch.Generator) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def _seed(generator: torch.Generator) -> int:
+    return int(torch.randint(2**31, (), generator=generator))

@@ -1,0 +1,128 @@
+"""Recall, drawn. ``data`` names data set and split in every title."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from instancefcn.evaluation.recall import IOUS
+from instancefcn.evaluation.report import DEFINITIONS, Reports, describe, percent
+from instancefcn.files import whole_file
+
+INK, GREY, LIGHT = "#222222", "#666666", "#e3e3e3"
+# Okabe and Ito's colours, which the colour-blind can tell apart too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+SHADES = matplotlib.colormaps["Blues"]
+HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 4.7, 0.65, 0.25, 1.2, 0.55  # of a figure and its margins, inch
+LEGEND: dict[str, Any] = {
+    "fontsize": 8.5,
+    "labelcolor": INK,
+    "handlelength": 1.4,
+    "edgecolor": "none",
+    "framealpha": 0.9,
+}
+
+
+def plot_recall(path: Path, reports: Reports, data: str) -> None:
+    """Write a PNG of recall at each IoU.
+
+    Of one method, a line for each number of proposals; of several, a panel for each number and in
+    it a line for each method.
+    """
+    if len(reports) == 1:
+        figure = _recall_of_one(reports, data)
+    else:
+        figure = _recall_of_several(reports, data)
+    _save(figure, path)
+
+
+def plot_average(path: Path, reports: Reports, data: str) -> None:
+    """Write a PNG of AR against the number of proposals, a line for each method.
+
+    The reports should hold many numbers, e.g. 1, 2, 5, 10 .. 1000.
+    """
+    figure, (axes,) = _figure(1, 6.4, "Average recall of object masks", reports, data)
+    for i, (method, report) in enumerate(reports.items()):
+        averages = [100 * report.average(count) for count in report.counts]
+        axes.plot(report.counts, averages, color=_colour(i), label=method, lw=2)
+    axes.set(xscale="log", xlabel="proposals an image")
+    axes.set_xlim(min(report.counts), max(report.counts))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.tick_params(which="minor", length=0)
+    axes.legend(loc="upper left", **LEGEND)
+    _save(figure, path)
+
+
+def _recall_of_one(reports: Reports, data: str) -> Figure:
+    ((method, report),) = reports.items()
+    figure, (axes,) = _figure(1, 6.4, f"Recall of object masks: {method}", reports, data)
+    for i, count in enumerate(report.counts):
+        label = f"AR {percent(report.average(count))}   {count:,} proposals"
+        shade = SHADES(0.4 + 0.6 * (i + 1) / len(report.counts))
+        axes.plot(IOUS, 100 * report.at(count), color=shade, label=label, lw=2, clip_on=False)
+    axes.set(xlim=(0.5, 1), xlabel="IoU")
+    axes.legend(loc="lower left", reverse=True, **LEGEND)
+    return figure
+
+
+def _recall_of_several(reports: Reports, data: str) -> Figure:
+    counts = next(iter(reports.values())).counts
+    figure, panels = _figure(
+        len(counts), max(3.4 * len(counts), 10.2), "Recall of object masks", reports, data
+    )
+    for axes, count in zip(panels, counts, strict=True):
+        for i, report in enumerate(reports.values()):
+            label = f"AR {percent(report.average(count))}"
+            recall = 100 * report.at(count)
+            axes.plot(IOUS, recall, color=_colour(i), label=label, lw=2, clip_on=False)
+        axes.set_title(f"{count:,} proposals", loc="left", fontsize=9, color=INK)
+        axes.set(xlim=(0.5, 1), xlabel="IoU")
+        axes.legend(loc="lower left", **LEGEND)
+    corner = (panels[-1].get_position().x1, 1)
+    figure.legend(
+        panels[0].lines, list(reports), loc="upper right", bbox_to_anchor=corner, **LEGEND
+    )
+    return figure
+
+
+def _figure(
+    panels: int, width: float, title: str, reports: Reports, data: str
+) -> tuple[Figure, list[Axes]]:
+    """Empty panels side by side under a title and a few words on data and protocol."""
+    left, right = LEFT / width, 1 - RIGHT / width
+    figure = Figure((width, HEIGHT), dpi=150)
+    grid = figure.subplots(1, panels, sharey=True, squeeze=False)
+    figure.subplots_adjust(left, BOTTOM / HEIGHT, right, 1 - TOP / HEIGHT, wspace=0.12)
+    words = f"{describe(next(iter(reports.values())), data)} AR: {DEFINITIONS['coco']}."
+    figure.text(left, 1 - 0.32 / HEIGHT, title, fontsize=12, weight="bold", color=INK)
+    figure.text(
+        left, 1 - 0.42 / HEIGHT, textwrap.fill(words, 96), fontsize=7.5, color=GREY, va="top"
+    )
+    for axes in grid[0]:
+        _style(axes)
+    return figure, list(grid[0])
+
+
+def _style(axes: Axes) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GREY)
+    axes.grid(color=LIGHT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelsize=8.5, labelcolor=GREY)
+    axes.xaxis.label.set(color=GREY, fontsize=9)
+    axes.set_ylim(0, 100)
+    axes.yaxis.set_major_formatter("{x:.0f} %")
+
+
+def _colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with whole_file(path) as file:
+        figure.savefig(file, format="png")

@@ -1,0 +1,155 @@
+"""What recall is told as: tables for the terminal and for Markdown, and JSON.
+
+All of them say what was measured, on what, and by which definition of AR.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain, groupby, repeat
+from operator import itemgetter
+
+import rich.box
+import rich.table
+from rich.text import Text
+
+from instancefcn.evaluation.recall import AREAS, IOUS, Definition, RecallReport
+
+DEFINITIONS: dict[Definition, str] = {
+    "coco": "mean recall over IoU 0.50:0.05:0.95 (COCO)",
+    "area": "twice the area under recall over IoU 0.5 to 1 (Hosang et al.)",
+}
+
+Reports = Mapping[str, RecallReport]
+"""By method. All of the same images."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the method."""
+
+    title: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def average_table(reports: Reports, data: str) -> Table:
+    """AR of each method and number of proposals, in percent; ``data`` names data set and split."""
+    first = next(iter(reports.values()))
+    rows = [
+        (
+            method,
+            f"{count:,}",
+            *(percent(report.average(count, area)) for area in AREAS),
+            percent(report.average(count, definition="area")),
+        )
+        for method, report in reports.items()
+        for count in report.counts
+    ]
+    return Table(
+        title="Mask AR@N in percent, class-agnostic",
+        caption=(
+            f"{describe(first, data)} AR: {DEFINITIONS['coco']}, of all objects and of small, "
+            f"medium and large ones (bounds 32^2 and 96^2 pixels). AR-area: {DEFINITIONS['area']}."
+        ),
+        header=("method", "N", "AR", "small", "medium", "large", "AR-area"),
+        rows=tuple(rows),
+    )
+
+
+def recall_table(reports: Reports, data: str) -> Table:
+    """Recall at each IoU of each method and number of proposals, in percent."""
+    rows = [
+        (method, f"{count:,}", *map(percent, report.at(count).tolist()))
+        for method, report in reports.items()
+        for count in report.counts
+    ]
+    return Table(
+        title="Recall of masks in percent at each IoU, class-agnostic",
+        caption=describe(next(iter(reports.values())), data),
+        header=("method", "N", *(f"{iou:.2f}" for iou in IOUS)),
+        rows=tuple(rows),
+    )
+
+
+def describe(report: RecallReport, data: str) -> str:
+    """What was measured on and how, as a sentence."""
+    sizes = ", ".join(f"{report.objects[area]:,} {area}" for area in list(AREAS)[1:])
+    void = "; void pixels left out" if report.void else ""
+    return (
+        f"{data}: {report.images:,} images, {report.objects['all']:,} objects ({sizes}), "
+        f"crowds not counted{void}; the first N proposals of each image."
+    )
+
+
+def to_rich(table: Table) -> rich.table.Table:
+    """For the terminal, 80 columns if names are short; a method is named once."""
+    drawn = rich.table.Table(
+        title=Text(table.title),
+        caption=Text(table.caption),
+        title_justify="left",
+        caption_justify="left",
+        box=rich.box.SIMPLE_HEAD,
+        padding=0 if len(table.header) > 10 else (0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    for i, name in enumerate(table.header):
+        drawn.add_column(name, justify="right" if i else "left", no_wrap=i > 0)
+    for method, rows in groupby(table.rows, key=itemgetter(0)):
+        for name, row in zip(chain([method], repeat("")), rows, strict=False):
+            drawn.add_row(Text(name), *row[1:])
+        drawn.add_section()
+    return drawn
+
+
+def to_markdown(table: Table) -> str:
+    """As a GitHub table under its title, the caption below."""
+    alignment = ["---"] + ["---:"] * (len(table.header) - 1)
+    lines = [table.header, alignment, *table.rows]
+    cells = ("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines)
+    return "\n".join([f"**{table.title}**", "", *cells, "", table.caption, ""])
+
+
+def to_json(reports: Reports, data: str) -> dict[str, object]:
+    """All figures, as fractions; null where there is no object of that size.
+
+    "recall" has a value for each of "ious".
+    """
+    report = next(iter(reports.values()))
+    return {
+        "data": data,
+        "images": report.images,
+        "objects": report.objects,
+        "void_left_out": report.void,
+        "class_agnostic": True,
+        "definitions": {"AR": DEFINITIONS["coco"], "AR-area": DEFINITIONS["area"]},
+        "ious": [round(iou, 2) for iou in IOUS.tolist()],
+        "methods": {method: _figures(report) for method, report in reports.items()},
+    }
+
+
+def _figures(report: RecallReport) -> list[dict[str, object]]:
+    return [
+        {
+            "proposals": count,
+            "AR": {area: _or_none(report.average(count, area)) for area in AREAS},
+            "AR-area": {area: _or_none(report.average(count, area, "area")) for area in AREAS},
+            "recall": {
+                area: list(map(_or_none, report.at(count, area).tolist())) for area in AREAS
+            },
+        }
+        for count in report.counts
+    ]
+
+
+def percent(value: float) -> str:
+    """A fraction as text; a dash for nan."""
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

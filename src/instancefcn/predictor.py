@@ -1,0 +1,126 @@
+"""An image of any kind -> proposals; a click -> one mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from instancefcn.data.images import read_image, to_rgb
+from instancefcn.geometry import paste
+from instancefcn.models import load_model
+from instancefcn.network import InstanceFCN
+from instancefcn.proposals import Selection, propose
+from instancefcn.pyramid import sample
+from instancefcn.types import Level, Proposals
+
+AnyImage = str | Path | Image.Image | NDArray[Any]
+
+
+class Predictor:
+    """A network and the sizes at which it sees an image.
+
+    sides: the shorter sides of the samplings, in pixels; each costs a forward pass in proportion
+    to its square. longest: no longer side exceeds ``longest`` times its shorter side's aim.
+    """
+
+    def __init__(
+        self,
+        network: InstanceFCN,
+        sides: Sequence[int],
+        selection: Selection | None = None,
+        longest: float = 2.5,
+    ) -> None:
+        self.network = network.eval()
+        self.sides = tuple(sides)
+        self.selection = selection or Selection()
+        self.longest = longest
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        sides: Sequence[int] | None = None,
+        selection: Selection | None = None,
+    ) -> Predictor:
+        """The predictor of a model file, or of a model that ships ("general").
+
+        ``sides`` and ``selection`` take the place of the file's own settings.
+        """
+        model = load_model(name)
+        settings = dict(model.inference)
+        if sides:
+            settings["sides"] = sides
+        if selection:
+            settings["selection"] = asdict(selection)
+        try:
+            return cls.of(model.network, settings)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{name}: its settings for inference are not of this version ({error!r}); "
+                "write the model again"
+            ) from None
+
+    @classmethod
+    def of(cls, network: InstanceFCN, settings: Mapping[str, Any]) -> Predictor:
+        """A predictor by the settings of a recipe or of a model file."""
+        return cls(network, settings["sides"], Selection(**settings.get("selection", {})))
+
+    @torch.inference_mode()
+    def __call__(self, image: AnyImage) -> Proposals:
+        """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""
+        pixels = to_pixels(image)
+        height, width = pixels.shape[:2]
+        return propose(self.levels(pixels), height, width, self.selection)
+
+    @torch.inference_mode()
+    def levels(self, pixels: NDArray[np.uint8]) -> list[Level]:
+        """All levels of an image (H, W, 3) uint8 RGB, in its own pixels."""
+        multiple = self.network.backbone.multiple
+        levels: list[Level] = []
+        for side in self.sides:
+            sampling = sample(pixels, side, round(side * self.longest))
+            levels += sampling.to_image(self.network(sampling.to_input(multiple)))
+        return levels
+
+    def at(self, image: AnyImage, x: float, y: float) -> Proposals:
+        """The best mask under a click: one proposal, or none where no mask covers the pixel.
+
+        x, y: image pixels, right and down. ValueError if they lie outside the image.
+        """
+        pixels = to_pixels(image)
+        height, width = pixels.shape[:2]
+        if not (0 <= x < width and 0 <= y < height):
+            raise ValueError(
+                f"a click at ({x}, {y}) on an image of {width} x {height} pixels; "
+                "give x and y inside the image"
+            )
+        proposals = self(pixels)
+        x0, y0, x1, y1 = proposals.boxes.T
+        for i in ((x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)).nonzero()[:, 0].tolist():
+            if covers(proposals, i, int(x), int(y)):
+                return proposals[i : i + 1]
+        return proposals[:0]
+
+
+def covers(proposals: Proposals, index: int, x: int, y: int) -> bool:
+    """Does a proposal's mask hold the image's pixel (x, y)?"""
+    mask = paste(
+        proposals.logits[index], proposals.windows[index], proposals.height, proposals.width
+    )
+    return bool(mask[y, x])
+
+
+def to_pixels(image: AnyImage) -> NDArray[np.uint8]:
+    """An image file, turned upright by its EXIF orientation, a PIL image (likewise) or an array
+    as (H, W, 3) uint8 RGB.
+    """
+    if isinstance(image, (str, Path)):
+        return read_image(image)
+    return to_rgb(ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else image)

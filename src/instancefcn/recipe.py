@@ -1,0 +1,143 @@
+"""A recipe: the whole of a training run as typed values, read from YAML.
+
+The network, its parts, the loss, data sets, augmentation, optimizer and schedule are named by
+their class and its arguments (jsonargparse's class_path and init_args), so that a new one needs
+no edit here. ``${data}`` in a recipe stands for its own field ``data``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+from torch.optim import Optimizer
+
+from instancefcn.data.dataset import Dataset
+from instancefcn.data.stream import Augmentation
+from instancefcn.losses import Loss
+from instancefcn.network import InstanceFCN
+from instancefcn.schedules import Schedule
+from instancefcn.targets import Matching, Sampling
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one run trains, on what, how, and how long.
+
+    Args:
+        network: the network, its weights not yet loaded.
+        loss: what is minimised.
+        train: the data sets that it learns from.
+        evaluate: the data sets that it is measured on while it learns.
+        augmentation: how annotated images become samples.
+        optimizer: the optimizer and its rate for what starts from scratch.
+        schedule: the factor on the rate at each step.
+        steps: the length of the run.
+        batch: images a step, over all processes.
+        inference: how the model is meant to be used: ``Predictor``'s sides and selection.
+        data: the folder that the recipe's data sets lie in.
+        weights: the folder that pretrained weights lie in.
+        pretrained: a safetensors file for the backbone, "download" for its publisher's weights,
+            or null to start from scratch.
+        pretrained_rate: the factor on the rate of the part that ``pretrained`` fills.
+        start: a model file, or the name of a model that ships, to go on from: all weights of
+            this network are taken from there.
+        matching: which windows are positive.
+        sampling: how many windows take part.
+        paste: the probability that a sample gets objects of another image.
+        clip: the largest norm of a step's gradient.
+        decay_average: what is evaluated and shipped is a moving average of the weights with this
+            decay a step; 0 takes the last ones.
+        precision: Lightning Fabric's name of it, "32-true" or "bf16-mixed".
+        seed: all that is random follows from it.
+        evaluate_every: steps between evaluations.
+        evaluate_images: how many images of each data set an evaluation on the way looks at.
+        save_every: steps between checkpoints.
+        workers: processes that make samples.
+
+    """
+
+    network: InstanceFCN
+    loss: Loss
+    train: list[Dataset]
+    evaluate: list[Dataset]
+    augmentation: Augmentation
+    optimizer: Callable[[Iterable[Any]], Optimizer]
+    schedule: Schedule
+    steps: int
+    batch: int
+    inference: dict[str, Any]
+    data: Path = Path("data")
+    weights: Path = Path("weights")
+    pretrained: str | None = None
+    pretrained_rate: float = 1.0
+    start: str | None = None
+    matching: Matching = field(default_factory=Matching)
+    sampling: Sampling = field(default_factory=Sampling)
+    paste: float = 0.0
+    clip: float = 10.0
+    decay_average: float = 0.0
+    precision: str = "32-true"
+    seed: int = 0
+    evaluate_every: int = 1000
+    evaluate_images: int = 50
+    save_every: int = 100
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise ValueError("train: no data set to train on; name at least one")
+
+
+@dataclass(frozen=True)
+class ReadRecipe:
+    """A recipe, the network's description for a model file, and all its values as YAML."""
+
+    recipe: Recipe
+    description: Mapping[str, Any]
+    text: str
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes inside the package by name."""
+    folder = Path(str(files("instancefcn"))) / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
+    """Read a YAML file, or a recipe that ships by its name, with overrides as on a command line
+    ("--steps=10"). The network's first weights follow from the recipe's seed.
+
+    Raises ValueError, naming the file, for a recipe that cannot be built.
+    """
+    path = shipped_recipes().get(source, Path(source))
+    if not path.is_file():
+        raise ValueError(
+            f"{source}: no such recipe; give a YAML file or one of {', '.join(shipped_recipes())}"
+        )
+    parser = recipe_parser()
+    try:
+        values = parser.parse_args(["--config", str(path), *overrides])
+        text = parser.dump(values, skip_unset=False)
+        torch.manual_seed(values.seed)
+        built = parser.instantiate(values)
+    except (ArgumentError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    arguments = {name: built[name] for name in Recipe.__dataclass_fields__}
+    return ReadRecipe(Recipe(**arguments), yaml.safe_load(text)["network"], text)
+
+
+def recipe_parser() -> ArgumentParser:
+    """The parser of recipes and their overrides."""
+    parser = ArgumentParser(
+        prog="instancefcn train RECIPE.yaml", exit_on_error=False, parser_mode="omegaconf+"
+    )
+    parser.add_argument("--config", action="config", help="a recipe")
+    parser.add_class_arguments(Recipe)
+    return parser

@@ -1,0 +1,111 @@
+"""The command on a data set and results of its own making."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny_model import write_model
+
+from instancefcn.apps.cli import main
+from shapes import write_shapes
+
+SHAPES = ["{folder}/instances.json", "--images", "{folder}"]
+
+
+@pytest.fixture(scope="module", name="annotations")
+def _annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shapes(tmp_path_factory.mktemp("shapes"), images=3)
+
+
+def perfect_results(annotations: Path, folder: Path) -> Path:
+    """The ground truth as results, the second object of each image first."""
+    content = json.loads(annotations.read_text())
+    results = [
+        {
+            "image_id": a["image_id"],
+            "category_id": 1,
+            "segmentation": a["segmentation"],
+            "score": a["id"] / 100,
+        }
+        for a in content["annotations"]
+    ]
+    path = folder / "perfect.json"
+    path.write_text(json.dumps(results))
+    return path
+
+
+def test_perfect_results_have_full_recall(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = perfect_results(annotations, tmp_path)
+    output = tmp_path / "out"
+    arguments = [str(annotations), "--images", str(annotations.parent), "--results", str(results)]
+    assert main(["evaluate", *arguments, "--output", str(output)]) == 0
+    figures = json.loads((output / "recall.json").read_text())
+    assert (figures["images"], figures["objects"]["all"]) == (3, 6)
+    assert [f["AR"]["all"] for f in figures["methods"]["perfect"]] == [1, 1, 1]
+    assert "100.0" in capsys.readouterr().out
+    assert "| perfect |" in (output / "recall.md").read_text()
+    with Image.open(output / "recall.png") as plot:
+        assert min(plot.size) > 300
+
+
+def test_a_model_is_measured_beside_results(annotations: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "tiny.safetensors")
+    output = tmp_path / "out"
+    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    results = perfect_results(annotations, tmp_path)
+    assert main(["evaluate", *arguments, "--results", str(results), "--output", str(output)]) == 0
+    methods = json.loads((output / "recall.json").read_text())["methods"]
+    assert set(methods) == {"tiny", "perfect"}
+    assert 0 <= methods["tiny"][-1]["AR"]["all"] < 1
+
+
+def test_limit_takes_the_first_images(annotations: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "tiny.safetensors")
+    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    assert main(["evaluate", *arguments, "--limit", "1", "--output", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "recall.json").read_text())["images"] == 1
+
+
+def test_limit_takes_results_of_all_images(annotations: Path, tmp_path: Path) -> None:
+    results = perfect_results(annotations, tmp_path)
+    arguments = [str(annotations), "--images", str(annotations.parent), "--results", str(results)]
+    assert main(["evaluate", *arguments, "--limit", "2", "--output", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "recall.json").read_text())
+    assert (figures["images"], figures["methods"]["perfect"][0]["AR"]["all"]) == (2, 1)
+
+
+def test_files_of_one_name_are_told_apart(annotations: Path, tmp_path: Path) -> None:
+    models = [write_model(tmp_path / run / "model.safetensors") for run in ("a", "b")]
+    arguments = [str(annotations), "--images", str(annotations.parent)]
+    arguments += [word for model in models for word in ("--model", str(model))]
+    assert main(["evaluate", *arguments, "--limit", "1", "--output", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "recall.json").read_text())
+    assert set(figures["methods"]) == set(map(str, models))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{folder}/none.json"], "no data set"),
+        (["{folder}/instances.json"], "give --images"),
+        (["{folder}/instances.json", "--images", "{folder}", "--model", "x"], "x: no such model"),
+        (
+            ["{folder}/instances.json", "--images", "{folder}", "--results", "{folder}/1.png"],
+            "1.png",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(
+    annotations: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled = [a.format(folder=annotations.parent) for a in arguments]
+    assert main(["evaluate", *filled]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("instancefcn evaluate: error: ")
+    assert words in error
+    assert error.count("\n") == 1

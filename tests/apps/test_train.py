@@ -1,0 +1,121 @@
+"""The command as a user runs it: real processes, killed and started again, one or two of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from instancefcn.checkpoint import read_tensors
+from instancefcn.data.images import read_image
+from instancefcn.predictor import Predictor
+from shapes import write_recipe, write_shapes
+
+COMMAND = [sys.executable, "-m", "instancefcn.apps.cli", "train"]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shapes")
+    return write_recipe(folder, write_shapes(folder))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(recipe: Path) -> Path:
+    run = recipe.parent / "undisturbed"
+    subprocess.run([*COMMAND, str(recipe), "--output", str(run)], check=True, env=_environment())
+    return run
+
+
+def test_a_run_leaves_a_model_logs_and_its_recipe(undisturbed: Path, recipe: Path) -> None:
+    assert {"model.safetensors", "log.jsonl", "recipe.yaml", "checkpoint.safetensors"} <= {
+        path.name for path in undisturbed.iterdir()
+    }
+    lines = [json.loads(line) for line in (undisturbed / "log.jsonl").read_text().splitlines()]
+    assert {"step", "objectness", "mask", "rate", "images_per_second"} <= set(lines[-2])
+    assert sum("instances AR@" in name for name in lines[-1]) == 3
+    assert any(path.name.startswith("events.out.tfevents") for path in undisturbed.iterdir())
+    predictor = Predictor.from_pretrained(undisturbed / "model.safetensors")
+    assert predictor.sides == (64,)
+    assert predictor(read_image(recipe.parent / "1.png")).height == 64
+
+
+def test_killed_and_resumed_gives_the_same_bits(undisturbed: Path, recipe: Path) -> None:
+    run = recipe.parent / "killed"
+    process = subprocess.Popen(
+        [*COMMAND, str(recipe), "--output", str(run)], env=_environment(), start_new_session=True
+    )
+    checkpoint = run / "checkpoint.safetensors"
+    while not checkpoint.exists():
+        assert process.poll() is None, "the run ended before its first checkpoint"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    _, header = read_tensors(checkpoint)
+    assert header["step"] < 6, "the kill came too late to test anything"
+
+    subprocess.run([*COMMAND, str(recipe), "--output", str(run)], check=True, env=_environment())
+    resumed, _ = read_tensors(checkpoint)
+    whole, _ = read_tensors(undisturbed / "checkpoint.safetensors")
+    assert resumed.keys() == whole.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, resumed[name]), name
+    steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_two_processes_train_as_one(recipe: Path) -> None:
+    """One step of plain gradient descent: weights differ by the gradients alone."""
+    sgd = ["--optimizer", "torch.optim.SGD", "--optimizer.lr", "0.1"]
+    options = [*sgd, "--steps", "1", "--evaluate_every", "9", "--clip", "1e9", "--paste", "0.5"]
+    weights = []
+    for name, launcher in (
+        ("one", COMMAND[:1]),
+        ("two", [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]),
+    ):
+        run = recipe.parent / name
+        command = [*launcher, *COMMAND[1:], str(recipe), "--output", str(run), *options]
+        subprocess.run(command, check=True, env=_environment())
+        weights.append(read_tensors(run / "checkpoint.safetensors")[0])
+    one, two = weights
+    moved = 0
+    for name, tensor in one.items():
+        if name.startswith("network."):
+            torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+            moved += 1
+    assert moved > 50
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no_such_recipe"], "no_such_recipe: no such recipe"),
+        (["{recipe}", "--steps", "many"], "steps"),
+        (["{recipe}", "--no_such_value", "1"], "no_such_value"),
+        (["{recipe}", "--train", "[]"], "no data set to train on"),
+        (["{recipe}", "--pretrained", "missing.safetensors"], "missing.safetensors: no such file"),
+        (["{recipe}", "--output", "{killed}", "--steps", "99"], "run of another recipe"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    undisturbed: Path, recipe: Path, arguments: list[str], words: str
+) -> None:
+    filled = [a.format(recipe=recipe, killed=undisturbed) for a in arguments]
+    done = subprocess.run(
+        [*COMMAND, *filled], env=_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("instancefcn train: error: ")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,200 @@
+"""The commands that measure, run really but on next to nothing; and the page that they write."""
+
+from __future__ import annotations
+
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
+from instancefcn.apps.evaluate import measure
+from instancefcn.data.voc import VocDataset
+from instancefcn.evaluation.report import average_table, to_markdown
+from instancefcn.geometry import decode, proposals_to_rle, tight_boxes
+from instancefcn.models import Model, build
+from instancefcn.predictor import Predictor
+from instancefcn.types import Proposals
+from shapes import SIDE, write_recipe, write_shapes
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+VOC = "VOC 2012 images, reconstructed instance masks, dev split"
+
+
+def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, BENCHMARKS / f"{name}.py", *arguments]
+    return subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False)
+
+
+def script(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(BENCHMARKS / f"{name}.py"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model and, under data/, a VOC folder of two images and Penn-Fudan's."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    pictures = folder / "data" / "pennfudan" / "dev"
+    pictures.mkdir(parents=True)
+    annotations = write_shapes(pictures, images=2)
+    write_voc(folder / "data" / "VOCdevkit" / "VOC2012", pictures)
+    recipe = yaml.safe_load(write_recipe(folder, annotations).read_text())
+    annotations.rename(folder / "data" / "pennfudan" / "instances_dev.json")
+    network = {"class_path": "instancefcn.network.InstanceFCN", "init_args": recipe["network"]}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Model(build(network, "the tests"), network, {"sides": [32, SIDE]}, {})
+    model.save(folder / "tiny.safetensors")
+    return folder
+
+
+def write_voc(root: Path, pictures: Path) -> None:
+    """The pictures, not white being an object and the rim void."""
+    for part in ("JPEGImages", "SegmentationObject", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / part).mkdir(parents=True)
+    for path in sorted(pictures.glob("*.png")):
+        pixels: NDArray[np.uint8] = np.array(Image.open(path))
+        labels = np.where((pixels < 200).all(2), 1, 0).astype(np.uint8)
+        labels[:2] = 255
+        Image.fromarray(pixels).save(root / "JPEGImages" / f"{path.stem}.jpg")
+        Image.fromarray(labels).save(root / "SegmentationObject" / f"{path.stem}.png")
+        Image.fromarray(labels).save(root / "SegmentationClass" / f"{path.stem}.png")
+    (root / "ImageSets" / "Segmentation" / "dev.txt").write_text("1\n2\n")
+
+
+def rows(page: str, first: str) -> list[list[str]]:
+    """The cells of the table whose first header is this, without header and rule."""
+    lines = page.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {first} |"))
+    table = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return table
+
+
+# --- the commands
+
+
+def test_bench_measures_every_stage_of_every_configuration(folder: Path) -> None:
+    page = folder / "bench.md"
+    page.write_text("# Mine\n\n<!-- bench:begin -->\nreplace me\n<!-- bench:end -->\n\nkept\n")
+    size = ("--images", 2, "--paper-images", 1, "--paper-sides", 32, "--side", 32, "--masks", 20)
+    done = command(
+        *("bench", "--model", folder / "tiny.safetensors", "--repeats", 1, "--page", page),
+        *("--data", folder / "data" / "VOCdevkit" / "VOC2012", *size),
+    )
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert text.startswith("# Mine\n\n<!-- bench:begin -->\n## Speed")
+    assert text.endswith("<!-- bench:end -->\n\nkept\n")
+    assert "replace me" not in text
+    table = rows(text, "network")
+    assert [row[1] for row in table] == ["32", "32 64", "32"]
+    for row in table:
+        *stages, total, masks, memory = (float(cell.replace(",", "")) for cell in row[2:])
+        assert len(stages) == 4
+        assert 0 < max(stages) <= total + 1
+        assert masks > 0
+        assert 100 < memory < 10_000
+    vgg, tiny = float(table[2][-1].replace(",", "")), float(table[0][-1].replace(",", ""))
+    assert vgg > tiny + 50, "VGG-16's convolutions alone are 59 MB"
+    assert [len(row) for row in rows(text, "ratio")] == [4, 4]
+
+
+def test_accuracy_is_that_of_evaluate(folder: Path) -> None:
+    page = folder / "accuracy.md"
+    model = folder / "tiny.safetensors"
+    done = command(
+        *("accuracy", "--model", model, "--side", 32, "--data", folder / "data", "--page", page),
+        *("--summaries", folder / "summary.md"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "coco is not there, left out" in done.stderr
+    assert (folder / "summary.md").read_text().count("| tiny, ") == 4
+    text = page.read_text()
+    assert "VOC 2012 val" not in text
+    assert "**COCO val2017, those of its images that are at hand**: not measured" in text
+    assert "Penn-Fudan pedestrians, dev split: 2 images, 4 objects" in text
+    voc = VocDataset(folder / "data" / "VOCdevkit" / "VOC2012", "dev")
+    reports = {
+        f"tiny, {sides}": measure(Predictor.from_pretrained(model, sides), voc, 2)
+        for sides in ([32], [32, 64])
+    }
+    expected = to_markdown(average_table(reports, VOC))
+    for brackets in "[],":
+        text, expected = text.replace(brackets, ""), expected.replace(brackets, "")
+    assert expected in text
+
+
+def test_a_wrong_model_is_one_line(tmp_path: Path, folder: Path) -> None:
+    page, model = tmp_path / "page.md", tmp_path / "none"
+    data = folder / "data" / "VOCdevkit" / "VOC2012"
+    done = command("bench", "--model", model, "--data", data, "--page", page)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].startswith(f"bench.py: error: {model}: no such model")
+    assert not page.exists()
+
+
+# --- masks relative to their boxes
+
+
+def test_masks_relative_to_their_boxes_are_the_same_masks() -> None:
+    m = 21
+    y, x = np.mgrid[:m, :m] - m // 2
+    ellipses = [36 - (x / a) ** 2 - (y / b) ** 2 for a, b in ((1, 1), (1.5, 0.8), (0.7, 1.4))]
+    logits = torch.tensor(np.stack(ellipses), dtype=torch.float32)
+    windows = torch.tensor([[10.0, 20, 94, 104], [100, 30, 184, 114], [40, 110, 124, 194]])
+    boxes = tight_boxes(logits, windows, 200, 200)
+    masks = Proposals(torch.ones(3), boxes, windows, logits, 200, 200)
+    relative = script("pasting")["relative_to_boxes"](masks)
+    assert relative.shape == (3, 28, 28)
+    again = Proposals(masks.scores, boxes, boxes, relative, 200, 200)
+    drawn, drawn_again = (list(map(decode, proposals_to_rle(p))) for p in (masks, again))
+    for mask, other in zip(drawn, drawn_again, strict=True):
+        assert (mask & other).sum() / (mask | other).sum() > 0.93
+
+
+# --- the page
+
+
+def test_a_section_is_begun_then_replaced_and_the_rest_is_kept(tmp_path: Path) -> None:
+    write_section = script("results_page")["write_section"]
+    page = tmp_path / "results.md"
+    write_section(page, "bench", "one")
+    write_section(page, "accuracy", "two")
+    begun = page.read_text()
+    assert begun.startswith("# Results\n")
+    assert begun.index("one") < begun.index("two")
+    page.write_bytes(begun.encode() + "\r\nüml\n".encode())
+    write_section(page, "bench", "\nthree\n\nfour\n")
+    assert page.read_bytes().decode() == begun.replace("one", "three\n\nfour") + "\r\nüml\n"
+    write_section(page, "bench", "one")
+    assert page.read_bytes().decode() == begun + "\r\nüml\n"
+    assert list(tmp_path.iterdir()) == [page]
+
+
+@pytest.mark.parametrize("order", [["begin"], ["end"], ["end", "begin"], ["end", "begin", "end"]])
+def test_a_lone_marker_is_an_error_and_nothing_is_written(tmp_path: Path, order: list[str]) -> None:
+    page = tmp_path / "results.md"
+    page.write_text(" ".join(f"<!-- bench:{word} -->" for word in order))
+    old = page.read_text()
+    with pytest.raises(ValueError, match=r"results\.md: one of the markers"):
+        script("results_page")["write_section"](page, "bench", "text")
+    assert page.read_text() == old
+
+
+def test_the_conditions_name_no_host() -> None:
+    words = script("results_page")["conditions"]()
+    assert "torch threads" in words
+    assert torch.__version__.split("+")[0] in words
+    assert socket.gethostname() not in words

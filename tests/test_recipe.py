@@ -1,0 +1,143 @@
+"""Reading recipes, and starting from a whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from builders import small_network
+from instancefcn.models import Model, load_model
+from instancefcn.recipe import ReadRecipe, read_recipe, shipped_recipes
+from instancefcn.training import load_start, train
+from shapes import write_recipe, write_shapes
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shapes")
+    return write_recipe(folder, write_shapes(folder))
+
+
+@pytest.fixture(autouse=True)
+def _any_algorithm() -> Iterator[None]:
+    """Training asks for deterministic algorithms; other tests need not."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def save(read: ReadRecipe, path: Path) -> Path:
+    Model(read.recipe.network, read.description, read.recipe.inference, {}).save(path)
+    return path
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("name", ["shapes", *shipped_recipes()])
+def test_the_copy_beside_a_run_is_the_same_recipe(name: str, recipe: Path, tmp_path: Path) -> None:
+    first = read_recipe(str(recipe) if name == "shapes" else name)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(first.text)
+    second = read_recipe(str(copy))
+    assert second.text == first.text
+    for field in ("sampling", "matching", "inference", "steps", "batch", "clip", "pretrained"):
+        assert getattr(second.recipe, field) == getattr(first.recipe, field), field
+
+
+def test_a_value_of_null_is_kept(recipe: Path, tmp_path: Path) -> None:
+    read = read_recipe(str(recipe), ["--sampling.windows", "null"])
+    assert read.recipe.sampling.windows is None
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(read.text)
+    assert read_recipe(str(copy)).recipe.sampling.windows is None
+
+
+def test_a_short_file_on_top_of_a_recipe(recipe: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.yaml"
+    short.write_text("steps: 5\nevaluate: []\ninference: {sides: [32]}\n")
+    changed = read_recipe(str(recipe), ["--config", str(short), "--batch", "2"]).recipe
+    assert (changed.steps, changed.batch, changed.evaluate) == (5, 2, [])
+    assert changed.inference == {"sides": [32]}
+    assert changed.paste == read_recipe(str(recipe)).recipe.paste
+
+
+def test_words_stay_words(recipe: Path) -> None:
+    """The word download and the name of a model are no paths."""
+    read = read_recipe(str(recipe), ["--pretrained", "download", "--start", "general"]).recipe
+    assert (read.pretrained, read.start) == ("download", "general")
+
+
+def test_the_seed_makes_the_first_weights(recipe: Path) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        network = read_recipe(str(recipe), ["--seed", str(seed)]).recipe.network
+        return torch.cat([p.flatten() for p in network.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+# Starting from a model.
+
+
+def test_a_run_goes_on_from_a_model(recipe: Path, tmp_path: Path) -> None:
+    model = save(read_recipe(str(recipe), ["--seed", "1"]), tmp_path / "model.safetensors")
+    options = ["--seed", "2", "--start", str(model), "--steps", "1", "--batch", "1"]
+    read = read_recipe(str(recipe), [*options, "--optimizer.lr", "0", "--workers", "0"])
+    ((_, network),) = train(read.recipe, tmp_path / "run", Fabric(accelerator="cpu", devices=1))
+    expected = load_model(model).network.state_dict()
+    assert expected.keys() == network.state_dict().keys()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_windows_of_another_size_share_the_weights(recipe: Path, tmp_path: Path) -> None:
+    model = save(read_recipe(str(recipe), ["--seed", "1"]), tmp_path / "model.safetensors")
+    content = yaml.safe_load(recipe.read_text())
+    content["network"]["branches"][0]["m"] = 21
+    wider = tmp_path / "wider.yaml"
+    wider.write_text(yaml.safe_dump(content))
+    network = read_recipe(str(wider)).recipe.network
+    load_start(network, model)
+    weights = load_model(model).network.state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+
+
+def test_another_network_is_refused(recipe: Path, tmp_path: Path) -> None:
+    read = read_recipe(str(recipe))
+    model = save(read, tmp_path / "model.safetensors")
+    other = small_network()
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    with pytest.raises(ValueError, match=r"model.safetensors: a model of another network") as info:
+        load_start(other, model)
+    assert "set start to null" in str(info.value)
+    for name, tensor in other.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_a_tensor_of_another_shape_is_refused(recipe: Path, tmp_path: Path) -> None:
+    model = save(read_recipe(str(recipe)), tmp_path / "model.safetensors")
+    content = yaml.safe_load(recipe.read_text())
+    content["network"]["branches"][0]["mask_head"]["init_args"]["k"] = 5
+    other = tmp_path / "k5.yaml"
+    other.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match=r"2 tensors are .* 'branches.0.mask_head.score.bias'"):
+        load_start(read_recipe(str(other)).recipe.network, model)
+
+
+def test_a_model_that_is_not_there(recipe: Path, tmp_path: Path) -> None:
+    read = read_recipe(str(recipe), ["--start", "nowhere"])
+    with pytest.raises(ValueError, match="nowhere: no such model"):
+        next(train(read.recipe, tmp_path / "run", Fabric(accelerator="cpu", devices=1)))
+
+
+def test_no_data_set_is_refused(recipe: Path) -> None:
+    built = read_recipe(str(recipe)).recipe
+    with pytest.raises(ValueError, match="no data set to train on"):
+        replace(built, train=[])
