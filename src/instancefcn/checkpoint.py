@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -28,12 +28,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the header of a safetensors file; ValueError if it is not one."""
+    """The tensors and the header of a safetensors file; ValueError if it is not one.
+
+    The file is opened once: safetensors' ``safe_open`` opens it a second time for the tensors, and
+    would pair the header of one state with the tensors of the next that is renamed over it.
+    """
     try:
-        with safe_open(path, "pt") as file:
-            header = {key: _value(text) for key, text in (file.metadata() or {}).items()}
-            names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, header
+        content = path.read_bytes()
+        return load(content), {key: _value(text) for key, text in _metadata(content).items()}
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; check the path") from None
     except (SafetensorError, OSError) as error:
@@ -41,6 +43,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(
             f"{path}: not a safetensors file ({reason}); give one that `instancefcn train` wrote"
         ) from None
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """A file's text entries. Its first 8 bytes are the length of the JSON that follows."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return metadata
 
 
 def _value(text: str) -> Any:

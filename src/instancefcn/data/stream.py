@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from instancefcn.data.augmentation import copy_paste
 from instancefcn.data.dataset import Dataset
+from instancefcn.data.void import share_out
 from instancefcn.types import AnnotatedImage, Sample
 
 
@@ -31,6 +32,7 @@ class SampleStream(TorchDataset[Sample]):
 
     Each epoch goes through all images of all data sets once, in an order of its own.
     ``paste`` is the probability that a sample gets objects of another image of its epoch.
+    Narrow void, as along VOC's outlines, is shared out first: see ``void.share_out``.
     """
 
     def __init__(
@@ -43,18 +45,17 @@ class SampleStream(TorchDataset[Sample]):
 
     def __getitem__(self, position: int) -> Sample:
         generator = self._generator(1, position)
-        sample = self.augmentation(self._image(position), generator)
+        sample = self.augmentation(share_out(self.images[self._index(position)]), generator)
         if self.paste and float(torch.rand((), generator=generator)) < self.paste:
             other = int(torch.randint(len(self.images), (), generator=generator))
-            source = self.augmentation(self.images[other], generator)
+            source = self.augmentation(share_out(self.images[other]), generator)
             sample = copy_paste(sample, source, generator)
         return replace(sample, seed=int(torch.randint(2**31, (), generator=generator)))
 
-    def _image(self, position: int) -> AnnotatedImage:
+    def _index(self, position: int) -> int:
         epoch, index = divmod(position, len(self.images))
         order = torch.randperm(len(self.images), generator=self._generator(0, epoch))
-        image: AnnotatedImage = self.images[int(order[index])]
-        return image
+        return int(order[index])
 
     def _generator(self, *purpose: int) -> torch.Generator:
         """A generator of its own for each purpose. numpy mixes the numbers, since torch's CPU
