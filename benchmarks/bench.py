@@ -25,7 +25,6 @@ from instancefcn.geometry import proposals_to_rle
 from instancefcn.heads import ObjectnessHead, ScoreMapHead
 from instancefcn.network import Branch, InstanceFCN
 from instancefcn.predictor import Predictor
-from instancefcn.proposals import propose
 from instancefcn.pyramid import PAPER_SIDES
 from pasting import Pasting, compare_pasting
 from results_page import DATA, add_arguments, conditions, fingerprint, markdown_table, write_section
@@ -150,7 +149,7 @@ def run(predictor: Predictor, path: Path) -> tuple[NDArray[np.float64], int]:
     marks.append(perf_counter())
     levels = predictor.levels(pixels)
     marks.append(perf_counter())
-    proposals = propose(levels, height, width, predictor.selection)
+    proposals = predictor.propose(levels, height, width)
     marks.append(perf_counter())
     masks = list(proposals_to_rle(proposals))
     marks.append(perf_counter())

@@ -83,7 +83,17 @@ def test_several_sides_are_the_levels_of_each(image: NDArray[np.uint8]) -> None:
     one, other = (Predictor(network, sides=[side]).levels(image) for side in (64, 96))
     levels = both.levels(image)
     assert [level.cell for level in levels] == [level.cell for level in (*one, *other)]
-    assert_same(both(image), propose([*one, *other], HEIGHT, WIDTH, Selection()))
+    assert_same(both(image), both.propose([*one, *other], HEIGHT, WIDTH))
+
+
+def test_each_side_adds_as_many_windows(image: NDArray[np.uint8]) -> None:
+    selection = Selection(windows=3, overlap=1.0)
+    for sides in ([64], [64, 96], [64, 96, 128]):
+        predictor = Predictor(small_network(), sides, selection)
+        expected = propose(
+            predictor.levels(image), HEIGHT, WIDTH, replace(selection, windows=3 * len(sides))
+        )
+        assert_same(predictor(image), expected)
 
 
 def test_cells_are_in_pixels_of_the_image(predictor: Predictor, image: NDArray[np.uint8]) -> None:

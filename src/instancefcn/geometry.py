@@ -19,7 +19,7 @@ from torch import Tensor
 
 from instancefcn.types import Proposals, Rle
 
-CHUNK = 32  # masks drawn at a time
+CHUNK = 64  # masks drawn at a time
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Integers: TypeAlias = NDArray[np.intp]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ class Predictor:
     """A network and the sizes at which it sees an image.
 
     sides: the shorter sides of the samplings, in pixels; each costs a forward pass in proportion
-    to its square. longest: no longer side exceeds ``longest`` times its shorter side's aim.
+    to its square. selection: its ``windows`` are for each of the sides, so that what one sampling
+    shows does not crowd out another's. longest: no longer side exceeds ``longest`` times its
+    shorter side's aim.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Predictor:
         """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""
         pixels = to_pixels(image)
         height, width = pixels.shape[:2]
-        return propose(self.levels(pixels), height, width, self.selection)
+        return self.propose(self.levels(pixels), height, width)
 
     @torch.inference_mode()
     def levels(self, pixels: NDArray[np.uint8]) -> list[Level]:
@@ -88,6 +90,11 @@ class Predictor:
             sampling = sample(pixels, side, round(side * self.longest))
             levels += sampling.to_image(self.network(sampling.to_input(multiple)))
         return levels
+
+    def propose(self, levels: Sequence[Level], height: int, width: int) -> Proposals:
+        """What ``levels`` has shown of an image of height x width pixels -> proposals."""
+        windows = self.selection.windows * len(self.sides)
+        return propose(levels, height, width, replace(self.selection, windows=windows))
 
     def at(self, image: AnyImage, x: float, y: float) -> Proposals:
         """The best mask under a click: one proposal, or none where no mask covers the pixel.

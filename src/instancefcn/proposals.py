@@ -32,7 +32,7 @@ class Selection:
     front of it. Empty in the paper.
     """
 
-    windows: int = 2000
+    windows: int = 1000
     overlap: float = 0.8
     top: int = 1000
     min_score: float = 0.0
