@@ -67,6 +67,25 @@ def test_a_short_file_on_top_of_a_recipe(recipe: Path, tmp_path: Path) -> None:
     assert changed.paste == read_recipe(str(recipe)).recipe.paste
 
 
+def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
+    """What it names is its own, what it leaves out its base's, or its base's base's."""
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-3\nsteps: 7\nclip: 3.0\n")
+    read, base = read_recipe(str(over)), read_recipe("parts-3")
+    assert (read.recipe.steps, read.recipe.clip, read.recipe.base) == (7, 3.0, "parts-3")
+    assert read.description == base.description
+    assert read.recipe.inference == read_recipe("parts-5").recipe.inference
+    assert read_recipe(str(over), ["--steps", "9"]).recipe.steps == 9
+
+
+@pytest.mark.parametrize("base", ["nowhere", "over.yaml", "7"])
+def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text(f"base: {base}\nsteps: 7\n")
+    with pytest.raises(ValueError, match=r"over\.yaml: its base .* is no recipe that ships; give"):
+        read_recipe(str(over))
+
+
 def test_words_stay_words(recipe: Path) -> None:
     """The word download and the name of a model are no paths."""
     read = read_recipe(str(recipe), ["--pretrained", "download", "--start", "general"]).recipe

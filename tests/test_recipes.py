@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning_fabric import Fabric
 
 from instancefcn.backbones import Vgg16
@@ -18,10 +20,13 @@ from instancefcn.recipe import Recipe, read_recipe, shipped_recipes
 from instancefcn.training import train
 from shapes import write_shapes
 
+SMALL_IMAGES = ["--pretrained", "null", "--augmentation.sides", "[160,192]"]
 SMALL = {
     "general": ["--pretrained", "null", "--augmentation.size", "192"],
     "finetune": ["--augmentation.size", "192"],
-    "paper": ["--pretrained", "null", "--augmentation.sides", "[160,192]"],
+    **dict.fromkeys(["paper", "paper-small"], SMALL_IMAGES),
+    **dict.fromkeys(["parts-1", "parts-3", "parts-5", "parts-7"], SMALL_IMAGES),
+    **dict.fromkeys(["parts-5-crops", "deepmask-crops"], ["--pretrained", "null"]),
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 
@@ -118,3 +123,38 @@ def test_finetune_goes_on_with_the_network_of_general() -> None:
     assert finetune.recipe.start == "general"
     assert finetune.description == general.description
     assert finetune.recipe.inference == general.recipe.inference
+
+
+def differences(name: str, other: str) -> dict[str, tuple[Any, Any]]:
+    """The values, by their path, in which two recipes differ."""
+
+    def flat(value: Any, path: str) -> dict[str, Any]:
+        if isinstance(value, dict):
+            pairs = value.items()
+        elif isinstance(value, list):
+            pairs = dict(enumerate(value)).items()
+        else:
+            return {path: value}
+        return {k: v for key, part in pairs for k, v in flat(part, f"{path}.{key}").items()}
+
+    one, two = (flat(yaml.safe_load(read_recipe(n).text), "") for n in (name, other))
+    differ = {k: (one.get(k), two.get(k)) for k in one | two if one.get(k) != two.get(k)}
+    return {k: v for k, v in differ.items() if k != ".base"}
+
+
+BRANCH = ".network.init_args.branches.0.init_args"
+
+
+@pytest.mark.parametrize("k", [1, 3, 7])
+def test_recipes_of_parts_differ_in_their_number_only(k: int) -> None:
+    assert differences(f"parts-{k}", "parts-5") == {f"{BRANCH}.mask_head.init_args.k": (k, 5)}
+
+
+def test_crops_differ_in_what_is_trained_on_only() -> None:
+    changed = differences("parts-5-crops", "parts-5")
+    assert {path.split(".")[1] for path in changed} == {"augmentation"}
+
+
+def test_deepmask_differs_in_its_mask_head_only() -> None:
+    changed = differences("deepmask-crops", "parts-5-crops")
+    assert {path.removeprefix(f"{BRANCH}.").split(".")[0] for path in changed} == {"mask_head"}

@@ -60,6 +60,8 @@ class Recipe:
         evaluate_images: how many images of each data set an evaluation on the way looks at.
         save_every: steps between checkpoints.
         workers: processes that make samples.
+        base: the recipe that ships which this one is laid over, or null; what this one leaves out
+            is the base's.
 
     """
 
@@ -89,6 +91,7 @@ class Recipe:
     evaluate_images: int = 50
     save_every: int = 100
     workers: int = 1
+    base: str | None = None
 
     def __post_init__(self) -> None:
         if not self.train:
@@ -123,7 +126,8 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
         )
     parser = recipe_parser()
     try:
-        values = parser.parse_args(["--config", str(path), *overrides])
+        layers = [f"--config={layer}" for layer in _layers(path)]
+        values = parser.parse_args([*layers, *overrides])
         text = parser.dump(values, skip_unset=False)
         torch.manual_seed(values.seed)
         built = parser.instantiate(values)
@@ -131,6 +135,23 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
         raise ValueError(f"{path}: {error}") from None
     arguments = {name: built[name] for name in Recipe.__dataclass_fields__}
     return ReadRecipe(Recipe(**arguments), yaml.safe_load(text)["network"], text)
+
+
+def _layers(path: Path) -> list[Path]:
+    """A recipe's file, before it those of its bases."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        content = None  # the parser will say what is wrong with it
+    base = content.get("base") if isinstance(content, Mapping) else None
+    if base is None:
+        return [path]
+    if base not in shipped_recipes():
+        raise ValueError(
+            f"{path}: its base {base!r} is no recipe that ships; give one of "
+            f"{', '.join(shipped_recipes())}"
+        )
+    return [*_layers(shipped_recipes()[base]), path]
 
 
 def recipe_parser() -> ArgumentParser:

@@ -91,7 +91,8 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     if arguments.min_score is not None:
         predictor.selection = replace(predictor.selection, min_score=arguments.min_score)
     if arguments.top is not None:
-        windows = max(predictor.selection.windows, 2 * arguments.top)
+        enough = -(-2 * arguments.top // len(predictor.sides))  # non-maximum suppression takes some
+        windows = max(predictor.selection.windows, enough)
         predictor.selection = replace(predictor.selection, top=arguments.top, windows=windows)
     return predictor
 
