@@ -20,13 +20,14 @@ from instancefcn.recipe import Recipe, read_recipe, shipped_recipes
 from instancefcn.training import train
 from shapes import write_shapes
 
-SMALL_IMAGES = ["--pretrained", "null", "--augmentation.sides", "[160,192]"]
+SCRATCH = ["--pretrained", "null"]
+SMALL_IMAGES = [*SCRATCH, "--augmentation.sides", "[160,192]"]
 SMALL = {
-    "general": ["--pretrained", "null", "--augmentation.size", "192"],
+    "general": [*SCRATCH, "--augmentation.size", "192"],
     "finetune": ["--augmentation.size", "192"],
     **dict.fromkeys(["paper", "paper-small"], SMALL_IMAGES),
     **dict.fromkeys(["parts-1", "parts-3", "parts-5", "parts-7"], SMALL_IMAGES),
-    **dict.fromkeys(["parts-5-crops", "deepmask-crops"], ["--pretrained", "null"]),
+    **dict.fromkeys(["parts-5-crops", "deepmask-crops"], SCRATCH),
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 

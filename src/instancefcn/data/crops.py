@@ -20,9 +20,11 @@ class ObjectCrops:
     size: pixels along the crop. side: the longer side of the object in it; jitter: it is changed
     by up to this factor, uniformly in the logarithm; shift: the object is off the middle by up to
     so many pixels. enlarged: an image is enlarged by at most this factor, which bounds memory; the
-    smallest objects then stay smaller. mirrored: the probability that a crop is mirrored. Half of the crops are centred
-    anywhere, on an object's scale, so that there are windows without an object too; all of those
-    of an image without objects. The defaults are DeepMask's.
+    smallest objects then stay smaller. mirrored: the probability that a crop is mirrored. The
+    defaults are DeepMask's.
+
+    Half of the crops are centred anywhere, on an object's scale, so that there are windows without
+    an object too; so are all of an image without objects.
     """
 
     size: int = 224
