@@ -21,7 +21,8 @@ def head() -> SlidingHead:
 
 @pytest.fixture(scope="module")
 def maps(head: SlidingHead) -> Tensor:
-    return head(random_maps((2, 3, 12, 10))).detach()
+    maps: Tensor = head(random_maps((2, 3, 12, 10)))
+    return maps.detach()
 
 
 def windows_at(*places: tuple[int, int, int]) -> Windows:
@@ -74,7 +75,7 @@ def test_many_windows_are_filled_as_one_by_one(head: SlidingHead, maps: Tensor) 
 
 def test_every_parameter_gets_a_gradient(head: SlidingHead) -> None:
     maps = head(random_maps((1, 3, 12, 10)))
-    head.fill(maps, windows_at((0, 6, 5)), m=5).square().sum().backward()
+    torch.autograd.backward(head.fill(maps, windows_at((0, 6, 5)), m=5).square().sum())
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

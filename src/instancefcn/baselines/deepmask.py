@@ -43,7 +43,7 @@ class SlidingHead(MaskHead):
     def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor:
         corner = torch.stack((windows.x, windows.y), 1) - m // 2
         boxes = torch.cat((windows.image[:, None], corner, corner + m), 1).to(maps.dtype)
-        return torch.cat([self._logits(maps, part, m) for part in boxes.split(CHUNK)])
+        return torch.cat([self._logits(maps, part, m) for part in torch.split(boxes, CHUNK)])
 
     def _logits(self, maps: Tensor, boxes: Tensor, m: int) -> Tensor:
         features = roi_align(maps, boxes, self.size, aligned=True)
