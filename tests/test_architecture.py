@@ -23,7 +23,7 @@ TIERS = (
     ("models", "targets"),
     ("losses", "proposals"),
     ("predictor", "recipe"),
-    ("baselines", "evaluation", "training"),
+    ("baselines", "evaluation", "score_maps", "training"),
     ("apps",),
 )
 TIER = {name: tier for tier, names in enumerate(TIERS) for name in names}

@@ -86,6 +86,25 @@ def test_several_sides_are_the_levels_of_each(image: NDArray[np.uint8]) -> None:
     assert_same(both(image), both.propose([*one, *other], HEIGHT, WIDTH))
 
 
+def test_a_changed_selection_leaves_the_predictor_as_it_was(predictor: Predictor) -> None:
+    other = predictor.with_selection(top=3)
+    assert (other.selection, other.sides) == (replace(predictor.selection, top=3), predictor.sides)
+    assert other.network is predictor.network
+    assert predictor.selection.top == 50
+
+
+def test_a_broken_pil_image_and_no_image_are_told_in_one_line(
+    predictor: Predictor, image: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = tmp_path / "image.png"
+    Image.fromarray(image).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with Image.open(path) as broken, pytest.raises(ValueError, match="whose file is broken"):
+        predictor(broken)
+    with pytest.raises(ValueError, match=r"an image is .*, got a list"):
+        predictor(image.tolist())
+
+
 def test_each_side_adds_as_many_windows(image: NDArray[np.uint8]) -> None:
     selection = Selection(windows=3, overlap=1.0)
     for sides in ([64], [64, 96], [64, 96, 128]):

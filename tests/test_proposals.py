@@ -16,7 +16,7 @@ from torch import Tensor
 from builders import make_level, random_maps, small_network
 from instancefcn.assembling import BACKGROUND
 from instancefcn.network import InstanceFCN
-from instancefcn.proposals import Selection, confidence, propose, rank
+from instancefcn.proposals import Selection, best_windows, confidence, propose, rank
 from instancefcn.types import Level, Proposals, Windows
 
 HEIGHT, WIDTH = 30, 45  # the levels reach over both borders
@@ -219,6 +219,15 @@ def test_one_pass_with_two_branches_equals_two_passes_with_one() -> None:
     assert_equal(together, apart)
 
 
+def test_an_image_narrower_than_a_step_has_its_first_windows() -> None:
+    """Cells of 4 pixels, a window at every second one: the first is centred 6 pixels in."""
+    level = make_level(torch.ones(1, 1, 8, 8), torch.zeros(1, 4, 4), m=5, step=2)
+    ((windows, _),) = best_windows([level], 3, 17, Selection(), 0)
+    assert sorted(zip(windows.y.tolist(), windows.x.tolist(), strict=True)) == [(1, 1), (1, 3)]
+    proposals = propose([level], 3, 2, Selection())
+    assert proposals.boxes.tolist() == [[0, 0, 2, 3]]
+
+
 # --- nothing to propose
 
 
@@ -295,7 +304,7 @@ def test_min_score_cuts_the_ranking(power: float) -> None:
 
 
 def test_windows_centred_outside_the_image_are_never_chosen() -> None:
-    for height, width in ((HEIGHT, WIDTH), (3, 45), (30, 1), (10, 10)):
+    for height, width in ((HEIGHT, WIDTH), (16, 45), (30, 16), (20, 20)):
         proposals = propose(make_levels(offset=1.0), height, width, Selection(overlap=1.0))
         x, y = ((proposals.windows[:, :2] + proposals.windows[:, 2:]) / 2).T
         assert ((x > 0) & (x < width) & (y > 0) & (y < height)).all()

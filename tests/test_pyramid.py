@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from builders import Box, make_level
 from instancefcn.proposals import Selection, propose
-from instancefcn.pyramid import GREY, PAPER_SIDES, Sampling, sample
-from instancefcn.types import Level
+from instancefcn.pyramid import PAPER_SIDES, Sampling, sample
+from instancefcn.types import GREY, Level
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -138,11 +138,12 @@ def test_a_box_on_an_image_one_pixel_wide_comes_back(height: int, width: int, bo
     assert recovered(draw(height, width, box), side=16) == pytest.approx(box, abs=4 / 16)
 
 
-def test_what_is_thinner_than_half_a_cell_has_no_windows() -> None:
+def test_what_is_thinner_than_half_a_cell_is_seen_by_the_first_windows() -> None:
     image = draw(1, 400, (100, 0, 300, 1))
-    sampling = sample(image, 32, 200)  # 1 x 200 pixels
+    sampling = sample(image, 32, 200)  # 1 x 200 pixels, a cell is 4 x 4
     levels = sampling.to_image([seen(sampling, m=101)])
-    assert len(propose(levels, 1, 400, Selection())) == 0
+    (box,) = propose(levels, 1, 400, Selection()).boxes.tolist()
+    assert box == pytest.approx([100, 0, 300, 1], abs=8)  # a cell of 4 x 4 is 8 pixels wide there
 
 
 def test_cells_stretch_by_what_rounding_changed() -> None:

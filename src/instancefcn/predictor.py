@@ -84,12 +84,16 @@ class Predictor:
     @torch.inference_mode()
     def levels(self, pixels: NDArray[np.uint8]) -> list[Level]:
         """All levels of an image (H, W, 3) uint8 RGB, in its own pixels."""
-        multiple = self.network.backbone.multiple
+        multiple, device = self.network.backbone.multiple, self.network.backbone.mean.device
         levels: list[Level] = []
         for side in self.sides:
             sampling = sample(pixels, side, round(side * self.longest))
-            levels += sampling.to_image(self.network(sampling.to_input(multiple)))
+            levels += sampling.to_image(self.network(sampling.to_input(multiple).to(device)))
         return levels
+
+    def with_selection(self, **changes: Any) -> Predictor:
+        """The same predictor, some values of its ``Selection`` changed."""
+        return Predictor(self.network, self.sides, replace(self.selection, **changes), self.longest)
 
     def propose(self, levels: Sequence[Level], height: int, width: int) -> Proposals:
         """What ``levels`` has shown of an image of height x width pixels -> proposals."""
@@ -130,4 +134,9 @@ def to_pixels(image: AnyImage) -> NDArray[np.uint8]:
     """
     if isinstance(image, (str, Path)):
         return read_image(image)
-    return to_rgb(ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else image)
+    if not isinstance(image, Image.Image):
+        return to_rgb(image)
+    try:
+        return to_rgb(ImageOps.exif_transpose(image))
+    except OSError as error:
+        raise ValueError(f"a PIL image whose file is broken ({error}); open a whole one") from error

@@ -78,7 +78,7 @@ def rank(boxes: Tensor, scores: Tensor, selection: Selection) -> tuple[Tensor, T
     """
     order = scores.argsort(descending=True, stable=True)
     boxes, final = boxes[order], scores[order].clone()
-    by_order = torch.arange(len(order), 0, -1, dtype=boxes.dtype)  # scores without ties
+    by_order = torch.arange(len(order), 0, -1, dtype=boxes.dtype, device=boxes.device)  # no ties
     for limit in selection.repeats:
         first = torch.zeros_like(final, dtype=torch.bool)
         first[nms(boxes, by_order, limit)] = True
@@ -118,10 +118,14 @@ def best_windows(
 
 
 def _scores(level: Level, height: int, width: int, image: int) -> Tensor:
-    """Objectness (h, w) as a probability, 0 where a window's centre lies outside the image."""
+    """Objectness (h, w) as a probability, 0 where a window's centre lies outside the image.
+
+    The first row and the first column stay: an image narrower than a step has no other.
+    """
     scores = level.objectness[image].sigmoid()
-    y, x = level.centres()
-    return scores * (y < height)[:, None] * (x < width)
+    inside_y, inside_x = (c < end for c, end in zip(level.centres(), (height, width), strict=True))
+    inside_y[:1] = inside_x[:1] = True
+    return scores * inside_y[:, None] * inside_x
 
 
 def _widen(logits: Tensor, m: int) -> Tensor:

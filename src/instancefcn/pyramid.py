@@ -11,13 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from instancefcn.types import Level
+from instancefcn.types import GREY, Level
 
 PAPER_SIDES = tuple(round(600 * 1.5**n) for n in range(-4, 2))
 """The shorter sides of the paper's image pyramid (section 3.3): 600 x 1.5^{-4 .. 1}."""
-
-GREY = 128
-"""What fills an input beyond the image, in training as in inference."""
 
 
 @dataclass(frozen=True)

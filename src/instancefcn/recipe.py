@@ -96,6 +96,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.train:
             raise ValueError("train: no data set to train on; name at least one")
+        for name in ("steps", "batch", "evaluate_every", "evaluate_images", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)}; give 1 or more")
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,9 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
         text = parser.dump(values, skip_unset=False)
         torch.manual_seed(values.seed)
         built = parser.instantiate(values)
-    except (ArgumentError, TypeError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    except (ArgumentError, TypeError, UnicodeDecodeError) as error:
+        words = f" with {' '.join(overrides)}" if overrides else ""
+        raise ValueError(f"{path}{words}: {error}") from None
     arguments = {name: built[name] for name in Recipe.__dataclass_fields__}
     return ReadRecipe(Recipe(**arguments), yaml.safe_load(text)["network"], text)
 

@@ -100,7 +100,7 @@ def label_windows(level: Level, sample: Sample, matching: Matching) -> Tensor:
     centred on a crowd or on void is ignored.
     """
     height, width = level.objectness.shape[1:]
-    y, x = level.centres()
+    y, x = (centre.cpu() for centre in level.centres())
     labels = torch.full((height, width), NEGATIVE)
     unjudged = sample.unjudged
     rows = y.long().clamp(max=unjudged.shape[0] - 1)

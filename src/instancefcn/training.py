@@ -22,10 +22,9 @@ from instancefcn.data.stream import SampleStream
 from instancefcn.losses import Loss
 from instancefcn.models import load_model
 from instancefcn.network import InstanceFCN
-from instancefcn.pyramid import GREY
 from instancefcn.recipe import Recipe
 from instancefcn.targets import Targets, make_targets
-from instancefcn.types import Level, Sample
+from instancefcn.types import GREY, Level, Sample
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -53,7 +52,7 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     checkpoint = run / CHECKPOINT
     if not checkpoint.exists():
         load_first_weights(recipe)
-    network = recipe.network.to(memory_format=torch.channels_last)
+    network = recipe.network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore
     average = AveragedModel(network, multi_avg_fn=moving_average(recipe.decay_average))
     plain_optimizer = recipe.optimizer(parameter_groups(network))
     rates = [group["lr"] for group in plain_optimizer.param_groups]

@@ -19,6 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+GREY = 128
+"""The value of an input's pixels beyond the image, in training as in inference."""
+
 
 @dataclass(frozen=True)
 class Rle:
@@ -157,7 +160,8 @@ class Level:
         """Where the windows are centred, in pixels of the image: y (h,) and x (w,) float."""
         height, width = self.objectness.shape[1:]
         half = self.step // 2 + 0.5
-        y, x = (torch.arange(n) * self.step + half for n in (height, width))
+        device = self.objectness.device
+        y, x = (torch.arange(n, device=device) * self.step + half for n in (height, width))
         return y * self.cell[1], x * self.cell[0]
 
     def logits(self, windows: Windows) -> Tensor:

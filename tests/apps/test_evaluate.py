@@ -98,6 +98,10 @@ def test_files_of_one_name_are_told_apart(annotations: Path, tmp_path: Path) -> 
             ["{folder}/instances.json", "--images", "{folder}", "--results", "{folder}/1.png"],
             "1.png",
         ),
+        (
+            ["{folder}/instances.json", "--images", "{folder}", "--output", "{folder}/1.png"],
+            "1.png",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -109,3 +113,14 @@ def test_a_mistake_is_one_line(
     assert error.startswith("instancefcn evaluate: error: ")
     assert words in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--limit", "0"], ["--limit", "-1"], ["--sides", "0"]])
+def test_a_number_below_one_is_refused(
+    annotations: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(annotations), "--images", str(annotations.parent)]
+    with pytest.raises(SystemExit) as info:
+        main(["evaluate", *arguments, *words])
+    assert info.value.code == 2
+    assert "is not 1 or more" in capsys.readouterr().err

@@ -223,8 +223,8 @@ def test_a_wrong_word_is_an_error_of_usage(
 def listing(tmp_path: Path, photos: Path) -> Path:
     path = tmp_path / "instances.json"
     images = [
-        {"id": 70, "file_name": "more/coffee.png", "width": 91, "height": 60},
-        {"id": 3, "file_name": "coffee.png", "width": 120, "height": 80},
+        {"id": 70, "file_name": str(photos / "more" / "coffee.png"), "width": 91, "height": 60},
+        {"id": 3, "file_name": "./coffee.png", "width": 120, "height": 80},
     ]
     path.write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
     return path

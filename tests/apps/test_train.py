@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from instancefcn.apps.train import RunLog, changes
 from instancefcn.checkpoint import read_tensors
 from instancefcn.data.images import read_image
 from instancefcn.predictor import Predictor
@@ -71,6 +73,47 @@ def test_killed_and_resumed_gives_the_same_bits(undisturbed: Path, recipe: Path)
     assert steps == sorted(steps)
 
 
+def test_a_run_goes_on_with_another_number_of_workers_and_a_torn_log(
+    undisturbed: Path, recipe: Path
+) -> None:
+    """Neither changes a weight. A kill may cut the last line of the log short."""
+    run = recipe.parent / "torn"
+    shutil.copytree(undisturbed, run)
+    log = run / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 6, "objec')
+    command = [*COMMAND, str(recipe), "--output", str(run), "--workers", "1"]
+    subprocess.run(command, check=True, env=_environment())
+    RunLog(run).write(7, {"mask": 0.0})
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert steps[-1] == 7
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("steps: 3\nseed: 1", "steps: 3\nseed: 1", []),
+        ("steps: 3", "steps: 3\nbase: general", []),
+        ("steps: 3\nworkers: 0", "steps: 3\nworkers: 2", []),
+        ("steps: 3", "steps: 3\npaste: 0.0", []),
+        ("steps: 3", "steps: 3\npaste: 0.5", ["paste"]),
+        ("steps: 3\nseed: 1", "steps: 4\nseed: 2", ["steps", "seed"]),
+    ],
+)
+def test_what_makes_it_another_run(old: str, new: str, expected: list[str]) -> None:
+    assert changes(old, new) == expected
+
+
+def test_a_finished_run_without_its_model_is_told(undisturbed: Path, recipe: Path) -> None:
+    run = recipe.parent / "gone"
+    shutil.copytree(undisturbed, run)
+    (run / "model.safetensors").unlink()
+    command = [*COMMAND, str(recipe), "--output", str(run)]
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "its model.safetensors is gone" in done.stderr
+
+
 def test_two_processes_train_as_one(recipe: Path) -> None:
     """One step of plain gradient descent: weights differ by the gradients alone."""
     sgd = ["--optimizer", "torch.optim.SGD", "--optimizer.lr", "0.1"]
@@ -101,7 +144,14 @@ def test_two_processes_train_as_one(recipe: Path) -> None:
         (["{recipe}", "--no_such_value", "1"], "no_such_value"),
         (["{recipe}", "--train", "[]"], "no data set to train on"),
         (["{recipe}", "--pretrained", "missing.safetensors"], "missing.safetensors: no such file"),
-        (["{recipe}", "--output", "{killed}", "--steps", "99"], "run of another recipe"),
+        (
+            ["{recipe}", "--output", "{killed}", "--steps", "99"],
+            "(compare steps in its recipe.yaml)",
+        ),
+        (["{recipe}", "--batch", "0"], "batch: 0; give 1 or more"),
+        (["{recipe}", "--evaluate_every", "0"], "evaluate_every: 0; give 1 or more"),
+        (["{recipe}", "--accelerator", "abacus"], "--accelerator abacus"),
+        (["{recipe}", "--output", "{recipe}"], "shapes"),
     ],
 )
 def test_a_mistake_is_one_line(

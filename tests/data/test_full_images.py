@@ -108,3 +108,12 @@ def test_an_object_beyond_the_sample_is_not_pasted() -> None:
         assert torch.equal(pasted.image, sample.image)
         assert torch.equal(pasted.masks, sample.masks)
         assert pasted.crowds.tolist() == [False]
+
+
+def test_a_panorama_is_as_long_as_in_inference(tmp_path: Path) -> None:
+    """2 x 500 pixels at side 80: 200 pixels long, as ``Predictor`` would see it."""
+    path = tmp_path / "panorama.png"
+    Image.fromarray(np.zeros((2, 500, 3), np.uint8)).save(path)
+    image = AnnotatedImage(1, path, 2, 500, ())
+    sample = FullImages((80,))(image, torch.Generator().manual_seed(0))
+    assert sample.image.shape == (3, 1, 200)

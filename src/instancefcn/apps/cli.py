@@ -15,6 +15,9 @@ COMMANDS = {
     "train": "train a model by a recipe",
     "evaluate": "measure a model, or any method's results, on a data set",
     "check-data": "say what is wrong where in a data set",
+    "get-data": "download a published data set, check and unpack it",
+    "show-maps": "draw how score maps separate the instances of images",
+    "selective-search": "write the segments of Selective Search, a baseline, as COCO results",
 }
 
 
@@ -39,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except ValueError as error:
         print(f"instancefcn {arguments.command}: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"instancefcn {arguments.command}: error: {name}{error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
+from instancefcn.apps.numbers import count
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_recall
 from instancefcn.evaluation.recall import (
@@ -49,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="measure these COCO results, or this COCO data set with scores, too",
     )
-    parser.add_argument("--sides", type=int, nargs="+", help="the shorter sides models look at")
-    parser.add_argument("--limit", type=int, help="only the first so many images")
+    parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
+    parser.add_argument("--limit", type=count, help="only the first so many images")
     parser.add_argument(
         "--output", type=Path, help="a folder for recall.json, recall.md and recall.png"
     )
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)  # it fails now, not after an hour
     number = min(arguments.limit or len(dataset), len(dataset))
     models = arguments.model or ([] if arguments.results else ["general"])
     names = method_names([*map(Path, models), *arguments.results])

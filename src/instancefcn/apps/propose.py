@@ -8,7 +8,6 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +15,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from instancefcn.apps.numbers import count, share
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
 from instancefcn.export.coco import Add, ListedImages, data_set, results_list
 from instancefcn.export.labelme import write_labelme
@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("paths", nargs="+", metavar="PATH", help="an image, a folder or a pattern")
     add("--output", type=Path, required=True, metavar="DIR", help="where the files go")
     add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
-    add("--top", type=_count, metavar="N", help="masks an image, default: the model's (1000)")
-    add("--min-score", type=_share, metavar="P", help="no masks below, 0 to 1, default: 0")
+    add("--top", type=count, metavar="N", help="masks an image, default: the model's (1000)")
+    add("--min-score", type=share, metavar="P", help="no masks below, 0 to 1, default: 0")
     add(
         "--sides",
-        type=_count,
+        type=count,
         nargs="+",
         metavar="PIXELS",
         help="shorter sides at which the network sees an image, default: the model's",
@@ -89,11 +89,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _predictor(arguments: argparse.Namespace) -> Predictor:
     predictor = Predictor.from_pretrained(arguments.model, arguments.sides)
     if arguments.min_score is not None:
-        predictor.selection = replace(predictor.selection, min_score=arguments.min_score)
+        predictor = predictor.with_selection(min_score=arguments.min_score)
     if arguments.top is not None:
         enough = -(-2 * arguments.top // len(predictor.sides))  # non-maximum suppression takes some
         windows = max(predictor.selection.windows, enough)
-        predictor.selection = replace(predictor.selection, top=arguments.top, windows=windows)
+        predictor = predictor.with_selection(top=arguments.top, windows=windows)
     return predictor
 
 
@@ -151,17 +151,3 @@ def _with_progress(steps: Iterable[T], total: int) -> Iterable[T]:
     if total == 1 or not console.is_terminal:
         return steps
     return track(steps, "proposing", total, console=console)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return number

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+import yaml
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -25,6 +27,11 @@ from instancefcn.training import CHECKPOINT, Step, train
 
 LOG_EVERY = 10
 MODEL, LOG, COPY = "model.safetensors", "log.jsonl", "recipe.yaml"
+FREE = (
+    *("evaluate", "evaluate_every", "evaluate_images", "save_every"),
+    *("inference", "workers", "base"),
+)
+"""What may change when a run goes on: no weight depends on it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,14 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     own, overrides = options.parse_known_args(arguments.overrides)
     read = read_recipe(arguments.recipe, overrides)
     folder = own.output or Path("runs") / Path(arguments.recipe).stem
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", own.devices))
-    fabric = Fabric(
-        accelerator=own.accelerator,
-        devices=processes,
-        precision=read.recipe.precision,  # type: ignore[arg-type]
-        # A network need not use all levels of its pyramid: plain DDP would wait for them.
-        strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
-    )
+    fabric = to_fabric(own.accelerator, own.devices, read.recipe.precision)
     fabric.launch()
     if fabric.is_global_zero:
         for dataset in [*read.recipe.train, *read.recipe.evaluate]:
@@ -65,18 +65,50 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def to_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
+    """What carries devices, precision and processes. ValueError for what this machine lacks."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+    try:
+        return Fabric(
+            accelerator=accelerator,
+            devices=processes,
+            precision=precision,  # type: ignore[arg-type]
+            # A network need not use all levels of its pyramid: plain DDP would wait for them.
+            strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
+        )
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"--accelerator {accelerator} --devices {devices} --precision {precision}: {error}; "
+            "give what this machine has, e.g. --accelerator cpu"
+        ) from None
+
+
 def keep_recipe(folder: Path, text: str) -> None:
     """Write the recipe beside its run. ValueError if the folder holds a run of another recipe,
     whose checkpoint would not be the same run's.
     """
     copy = folder / COPY
-    if (folder / CHECKPOINT).exists() and copy.exists() and copy.read_text() != text:
-        raise ValueError(
-            f"{folder} holds a run of another recipe (compare its {COPY}); "
-            "give another folder with --output, or delete this one"
-        )
+    if (folder / CHECKPOINT).exists() and copy.exists():
+        changed = changes(copy.read_text(), text)
+        if changed:
+            raise ValueError(
+                f"{folder} holds a run of another recipe (compare {', '.join(changed)} in its "
+                f"{COPY}); give another folder with --output, or delete this one"
+            )
     with whole_file(copy) as file:
         file.write(text.encode())
+
+
+def changes(old: str, new: str) -> list[str]:
+    """The values by name in which two recipes differ and on which a run's weights depend. A value
+    that one of them does not know yet has its default.
+    """
+    one, two = yaml.safe_load(old), yaml.safe_load(new)
+    return [
+        name
+        for name, field in Recipe.__dataclass_fields__.items()
+        if name not in FREE and one.get(name, field.default) != two.get(name, field.default)
+    ]
 
 
 def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> None:
@@ -101,6 +133,11 @@ def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> None:
             if step.number % recipe.evaluate_every == 0 or last:
                 log.write(step.number, evaluate_on_the_way(network, recipe))
                 write_model(folder / MODEL, network, read, step.number)
+    if not (folder / MODEL).exists():
+        raise ValueError(
+            f"{folder}: the run has made all its steps, but its {MODEL} is gone; "
+            "train in another folder"
+        )
     bar.console.print(f"model: {folder / MODEL}")
 
 
@@ -133,9 +170,17 @@ class RunLog:
     def _take_back(self, step: int) -> None:
         if self.path.exists():
             lines = self.path.read_text().splitlines()
-            kept = [line for line in lines if json.loads(line)["step"] < step]
+            kept = [line for line in lines if _step_of(line) < step]
             with whole_file(self.path) as file:
                 file.write("".join(f"{line}\n" for line in kept).encode())
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of the log; beyond all steps for one that a kill cut short."""
+    try:
+        return float(json.loads(line)["step"])
+    except json.JSONDecodeError:
+        return math.inf
 
 
 def mean_step(steps: Sequence[Step]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from torchvision.transforms.v2 import functional as tvf
 
 from instancefcn.data.images import read_image
 from instancefcn.geometry import decode
-from instancefcn.types import AnnotatedImage, Sample
+from instancefcn.types import GREY, AnnotatedImage, Sample
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,20 @@ class LargeScaleJitter:
 class FullImages:
     """Whole images at one of several sizes (paper, section 3.3).
 
-    sides: the shorter side becomes one of these, in pixels, each as likely as the others.
+    sides: the shorter side becomes one of these, in pixels, each as likely as the others; the
+    longer side is at most ``longest`` times that, and the shorter one less then, as in inference.
     mirrored: the probability that a sample is mirrored. Samples differ in size.
     """
 
     sides: tuple[int, ...]
     mirrored: float = 0.0
+    longest: float = 2.5
 
     def __call__(self, image: AnnotatedImage, generator: torch.Generator) -> Sample:
         side = self.sides[int(torch.randint(len(self.sides), (), generator=generator))]
-        scale = side / min(image.width, image.height)
-        width, height = round(image.width * scale), round(image.height * scale)
+        ends = sorted((image.width, image.height))
+        scale = min(side / ends[0], self.longest * side / ends[1])
+        width, height = (max(1, round(end * scale)) for end in (image.width, image.height))
         mirrored = _uniform(0, 1, generator) < self.mirrored
         placement = Placement(width, height, 0, 0, mirrored)
         return render(image, placement, height, width, seed=_seed(generator))
@@ -91,7 +94,7 @@ def render(
     image: AnnotatedImage, placement: Placement, height: int, width: int, seed: int
 ) -> Sample:
     """Draw an annotated image as a sample of height x width. Objects left without a pixel go."""
-    pixels = _place(read_image(image.path), placement, height, width, fill=128)
+    pixels = _place(read_image(image.path), placement, height, width, fill=GREY)
     masks = [
         _place(decode(i.mask).astype(np.uint8) * 255, placement, height, width, fill=0) > 127
         for i in image.instances

@@ -63,8 +63,13 @@ def to_rgb(image: Image.Image | NDArray[Any]) -> NDArray[np.uint8]:
 
     Raises ValueError for any other shape, type or range. Invariant: RGB uint8 is returned as is.
     """
-    if not isinstance(image, Image.Image):
+    if isinstance(image, np.ndarray):
         return _array_to_rgb(image)
+    if not isinstance(image, Image.Image):
+        raise ValueError(
+            f"an image is a PIL image or an array, or for a Predictor a path, got a "
+            f"{type(image).__name__}; convert it, e.g. with numpy.asarray"
+        )
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _array_to_rgb(_as_uint16(np.asarray(image)))
     if image.mode == "F":

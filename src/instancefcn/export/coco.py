@@ -6,10 +6,11 @@ Written as images come, an annotation a line, so that memory does not grow with 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from instancefcn.data.coco_format import ImageEntry, mask_area, mask_box, read_coco, to_image
@@ -106,7 +107,8 @@ class ListedImages:
                 entry = to_image(record)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}; export the annotations again") from error
-            if self._entries.setdefault(entry.file_name, entry) is not entry:
+            name = os.path.normpath(entry.file_name)  # "./a.jpg" is "a.jpg"
+            if self._entries.setdefault(name, entry) is not entry:
                 raise ValueError(
                     f'{path}: two images have the file_name "{entry.file_name}"; give each its own'
                 )
@@ -133,8 +135,8 @@ class ListedImages:
 
     def _find(self, image: Path) -> ImageEntry:
         parts = image.absolute().parts
-        for start in range(1, len(parts)):
-            entry = self._entries.get(PurePath(*parts[start:]).as_posix())
+        for start in range(len(parts)):
+            entry = self._entries.get(os.path.join(*parts[start:]))
             if entry is not None:
                 return entry
         raise ValueError(

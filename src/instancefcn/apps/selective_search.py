@@ -1,0 +1,93 @@
+"""``instancefcn selective-search DATASET``: the baseline's segments, as COCO results."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import starmap
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
+from instancefcn.apps.numbers import count
+from instancefcn.baselines.selective_search import STRATEGIES, selective_search
+from instancefcn.data.images import read_image
+from instancefcn.evaluation.results import ScoredMask, write_results
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_dataset_arguments(parser)
+    parser.add_argument("--limit", type=count, help="only the first so many images")
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        default="fast",
+        help="8 groupings an image, or 80 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the ranking, 0 or more (default: 0)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the results, for `instancefcn evaluate DATASET --results FILE`",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    dataset = named_dataset(arguments)
+    number = min(arguments.limit or len(dataset), len(dataset))
+    images = [dataset[i] for i in range(number)]
+    tasks = [
+        Task(image.path, arguments.strategy, arguments.seed, position)
+        for position, image in enumerate(images)
+    ]
+    found = track(search_all(tasks), "searching", total=number, console=Console(stderr=True))
+    results = {image.image_id: masks for image, masks in zip(images, found, strict=True)}
+    try:
+        write_results(arguments.output, results, min(dataset.categories, default=1))
+    except OSError as error:
+        raise ValueError(
+            f"{arguments.output}: cannot be written ({error.strerror}); give another --output"
+        ) from error
+    print(f"{number} images, {sum(map(len, results.values()))} masks: {arguments.output}")
+    return 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image to search. Its random numbers follow from the seed and its position alone, so that
+    it does not matter which process does it.
+    """
+
+    path: Path
+    strategy: str
+    seed: int
+    position: int
+
+
+def search(task: Task) -> list[ScoredMask]:
+    """The segments of one image, best first. Raises ValueError if the image cannot be read."""
+    generator = np.random.default_rng((task.seed, task.position))
+    image = read_image(task.path)
+    return list(starmap(ScoredMask, selective_search(image, STRATEGIES[task.strategy], generator)))
+
+
+def search_all(tasks: Sequence[Task]) -> Iterator[list[ScoredMask]]:
+    """The segments of each image, in order, by as many processes as there are cores."""
+    workers = min(os.cpu_count() or 1, len(tasks))
+    if workers <= 1:
+        yield from map(search, tasks)
+        return
+    # Not forked: the bar and torch have threads, which a fork would leave behind.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(search, tasks)
