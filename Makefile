@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench accuracy results clean
+.PHONY: demo test lint bench accuracy reproduce results clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -23,6 +23,9 @@ bench: $(VENV)/installed
 
 accuracy: $(VENV)/installed
 	$(BIN)/python benchmarks/accuracy.py
+
+reproduce: $(VENV)/installed
+	$(BIN)/python benchmarks/reproduce.py
 
 results: bench accuracy
 

@@ -22,21 +22,19 @@ def touching_only(image: AnnotatedImage, gap: float = GAP) -> AnnotatedImage:
     pixels of them are at most ``gap`` apart. Invariant: no mask changes, and none comes or goes.
     """
     masks = [decode(instance.mask) for instance in image.instances]
+    held: dict[int, NDArray[np.int32]] = {}  # of each category: how many objects hold a pixel
+    for instance, mask in zip(image.instances, masks, strict=True):
+        if not instance.crowd:
+            none = np.zeros(mask.shape, np.int32)
+            held[instance.category] = held.get(instance.category, none) + mask
     instances = []
-    for i, instance in enumerate(image.instances):
-        others = [
-            masks[j]
-            for j, other in enumerate(image.instances)
-            if j != i and other.category == instance.category and not other.crowd
-        ]
-        alone = instance.crowd or not _within(masks[i], others, gap)
-        instances.append(replace(instance, crowd=alone))
+    for instance, mask in zip(image.instances, masks, strict=True):
+        touches = not instance.crowd and _within(mask, held[instance.category] > mask, gap)
+        instances.append(replace(instance, crowd=not touches))
     return replace(image, instances=tuple(instances))
 
 
-def _within(mask: NDArray[np.bool_], others: list[NDArray[np.bool_]], gap: float) -> bool:
-    """Is a pixel of other masks at most ``gap`` from the nearest pixel of a mask?"""
-    if not others:
-        return False
+def _within(mask: NDArray[np.bool_], others: NDArray[np.bool_], gap: float) -> bool:
+    """Is a pixel of others at most ``gap`` from the nearest pixel of a mask?"""
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
-    return bool((distance[np.logical_or.reduce(others)] <= gap).any())
+    return bool((distance[others] <= gap).any())
