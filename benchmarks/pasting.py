@@ -15,8 +15,9 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import roi_align
 
-from instancefcn.geometry import proposals_to_rle, rle_to_coco
+from instancefcn.geometry import proposals_to_rle
 from instancefcn.predictor import Predictor
+from instancefcn.rle import rle_to_coco
 from instancefcn.types import Proposals
 
 HEIGHT, WIDTH = 375, 500

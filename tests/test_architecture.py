@@ -16,6 +16,7 @@ import instancefcn
 SOURCE = Path(instancefcn.__file__).parent
 TIERS = (
     ("files", "types"),
+    ("rle",),
     ("geometry",),
     ("assembling", "backbones", "checkpoint", "data", "pyramid", "schedules"),
     ("heads", "export"),

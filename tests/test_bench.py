@@ -19,9 +19,10 @@ from PIL import Image
 from instancefcn.apps.evaluate import measure
 from instancefcn.data.voc import VocDataset
 from instancefcn.evaluation.report import average_table, to_markdown
-from instancefcn.geometry import decode, proposals_to_rle, tight_boxes
+from instancefcn.geometry import proposals_to_rle, tight_boxes
 from instancefcn.models import Model, build
 from instancefcn.predictor import Predictor
+from instancefcn.rle import decode
 from instancefcn.types import Proposals
 from shapes import SIDE, write_recipe, write_shapes
 

@@ -33,7 +33,8 @@ from instancefcn.export.overlay import (
 from instancefcn.export.png import to_png
 from instancefcn.export.prediction import Prediction, Source, crop
 from instancefcn.files import whole_file
-from instancefcn.geometry import decode, paste, proposals_to_rle, rle_from_coco, tight_boxes
+from instancefcn.geometry import paste, proposals_to_rle, tight_boxes
+from instancefcn.rle import decode, rle_from_coco
 from instancefcn.types import Proposals
 
 Mask = NDArray[np.bool_]

@@ -28,7 +28,7 @@ class Rle:
     """A binary mask of a whole image, run-length encoded as COCO does (column by column).
 
     ``counts`` is COCO's compressed form. This is the one form in which full-size masks are
-    kept and handed on; ``geometry`` encodes and decodes it.
+    kept and handed on; ``rle`` encodes and decodes it.
     """
 
     height: int

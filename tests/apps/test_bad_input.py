@@ -21,8 +21,8 @@ from tiny_model import DESCRIPTION, write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.data.images import image_size, read_image
-from instancefcn.geometry import rle_from_coco
 from instancefcn.models import build
+from instancefcn.rle import rle_from_coco
 
 PHOTOS: Any = skimage.data
 COFFEE = Image.fromarray(PHOTOS.coffee()).resize((120, 80))

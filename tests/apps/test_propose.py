@@ -24,8 +24,9 @@ from instancefcn.apps.sources import AHEAD, find_images, read_ahead, to_sources
 from instancefcn.data.coco import CocoDataset
 from instancefcn.data.images import read_image
 from instancefcn.export.coco import short_score
-from instancefcn.geometry import decode, proposals_to_rle, rle_from_coco
+from instancefcn.geometry import proposals_to_rle
 from instancefcn.predictor import Predictor
+from instancefcn.rle import decode, rle_from_coco
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from instancefcn.baselines.selective_search import (
     hierarchies,
     selective_search,
 )
-from instancefcn.geometry import decode
+from instancefcn.rle import decode
 from instancefcn.types import Rle
 
 SMALL = Strategy(("HSV", "Lab"), (50,), ((colour, texture, size, fill), (size,)))

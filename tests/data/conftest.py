@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from instancefcn.data.coco import CocoDataset
-from instancefcn.geometry import encode, rle_to_coco
+from instancefcn.rle import encode, rle_to_coco
 
 HEIGHT, WIDTH = 6, 8
 

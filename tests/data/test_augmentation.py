@@ -21,7 +21,7 @@ from instancefcn.data.augmentation import (
     jitter_colours,
     render,
 )
-from instancefcn.geometry import encode
+from instancefcn.rle import encode
 from instancefcn.types import AnnotatedImage, Instance, Sample
 
 Box: TypeAlias = tuple[int, int, int, int]

@@ -11,9 +11,9 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from instancefcn.data.coco import CocoDataset
-from instancefcn.data.coco_format import mask_area, mask_box, to_rle
+from instancefcn.data.coco_format import to_rle
 from instancefcn.data.dataset import Dataset
-from instancefcn.geometry import decode, encode, rle_from_coco, rle_to_coco
+from instancefcn.rle import decode, rle_from_coco, rle_to_coco
 
 Write = Callable[[Any], CocoDataset]
 
@@ -185,14 +185,6 @@ def test_a_mask_of_no_use_is_refused_and_its_annotation_named(
         coco(sound)[0]
     assert "instances.json: annotation 1 of image 3 (a.png): " in str(info.value)
     assert "\n" not in str(info.value)
-
-
-def test_area_and_box_are_those_of_the_pixels() -> None:
-    mask = np.zeros((6, 8), np.bool_)
-    assert mask_area(encode(mask)) == 0
-    mask[1, 2] = mask[4, 6] = True
-    assert mask_area(encode(mask)) == 2
-    assert mask_box(encode(mask)) == (2, 1, 5, 4)
 
 
 @pytest.mark.skipif(not (SHARED / "coco").is_dir(), reason="the COCO sample is not at hand")

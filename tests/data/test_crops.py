@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.ops import masks_to_boxes
 
 from instancefcn.data.crops import ObjectCrops
-from instancefcn.geometry import encode
+from instancefcn.rle import encode
 from instancefcn.types import AnnotatedImage, Instance
 
 HEIGHT, WIDTH = 90, 120

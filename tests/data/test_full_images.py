@@ -13,7 +13,7 @@ from PIL import Image
 
 from builders import make_sample
 from instancefcn.data.augmentation import FullImages, copy_paste
-from instancefcn.geometry import encode
+from instancefcn.rle import encode
 from instancefcn.types import AnnotatedImage, Instance, Sample
 
 HEIGHT, WIDTH = 40, 60

@@ -12,7 +12,7 @@ from scipy.sparse import csc_array
 
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.voc import VOC_CATEGORIES, SbdDataset, VocDataset, image_id
-from instancefcn.geometry import decode
+from instancefcn.rle import decode
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "VOCdevkit" / "VOC2012"
 NAMES = ("2007_000033", "2008_000008")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from instancefcn.data.void import share_out
-from instancefcn.geometry import decode, encode
+from instancefcn.rle import decode, encode
 from instancefcn.types import AnnotatedImage, Instance
 
 VOID = 9

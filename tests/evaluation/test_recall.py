@@ -27,7 +27,7 @@ from instancefcn.evaluation.recall import (
     summarize,
 )
 from instancefcn.evaluation.results import ScoredMask, ranked
-from instancefcn.geometry import encode, rle_to_coco
+from instancefcn.rle import encode, rle_to_coco
 from instancefcn.types import AnnotatedImage, Instance, Rle
 
 HEIGHT, WIDTH = 150, 200

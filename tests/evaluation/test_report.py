@@ -23,7 +23,7 @@ from instancefcn.evaluation.report import (
     to_markdown,
     to_rich,
 )
-from instancefcn.geometry import encode
+from instancefcn.rle import encode
 from instancefcn.types import AnnotatedImage, Instance, Rle
 
 DATA = "VOC2012 dev"

@@ -11,7 +11,7 @@ import pytest
 
 from instancefcn.evaluation.recall import evaluate_recall
 from instancefcn.evaluation.results import ScoredMask, ranked, read_results, write_results
-from instancefcn.geometry import decode, encode, rle_to_coco
+from instancefcn.rle import decode, encode, rle_to_coco
 from instancefcn.types import AnnotatedImage, Instance, Rle
 
 HEIGHT, WIDTH = 6, 8

@@ -9,7 +9,7 @@ import pytest
 
 from instancefcn.evaluation.recall import match, summarize
 from instancefcn.evaluation.touching import touching_only
-from instancefcn.geometry import encode
+from instancefcn.rle import encode
 from instancefcn.types import AnnotatedImage, Instance
 
 HEIGHT, WIDTH = 30, 60

@@ -31,7 +31,7 @@ from instancefcn.baselines.grouping import (
     size,
     texture,
 )
-from instancefcn.geometry import encode
+from instancefcn.rle import encode
 from instancefcn.types import Rle
 
 SIGMA = 0.8  # of the smoothing before superpixels are made

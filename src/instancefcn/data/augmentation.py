@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as tvf
 
 from instancefcn.data.images import read_image
-from instancefcn.geometry import decode
+from instancefcn.rle import decode
 from instancefcn.types import GREY, AnnotatedImage, Sample
 
 

@@ -13,7 +13,6 @@ from instancefcn.data import coco_checks
 from instancefcn.data.coco_format import (
     Annotation,
     ImageEntry,
-    mask_area,
     read_coco,
     to_annotation,
     to_category,
@@ -21,6 +20,7 @@ from instancefcn.data.coco_format import (
     to_rle,
 )
 from instancefcn.data.dataset import Problem
+from instancefcn.rle import mask_area
 from instancefcn.types import AnnotatedImage, Instance
 
 

@@ -14,8 +14,6 @@ from instancefcn.data.checks import image_problems, no_objects, unknown_category
 from instancefcn.data.coco_format import (
     Annotation,
     ImageEntry,
-    mask_area,
-    mask_box,
     read_coco,
     to_annotation,
     to_category,
@@ -23,6 +21,7 @@ from instancefcn.data.coco_format import (
     to_rle,
 )
 from instancefcn.data.dataset import Problem, Severity
+from instancefcn.rle import mask_area, mask_box
 
 T = TypeVar("T")
 

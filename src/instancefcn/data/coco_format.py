@@ -14,10 +14,8 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from pycocotools import mask as coco_mask
-
 from instancefcn.data.images import MAX_PIXELS
-from instancefcn.geometry import polygons_to_rle, rle_from_coco, rle_to_coco
+from instancefcn.rle import polygons_to_rle, rle_from_coco
 from instancefcn.types import Rle
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -134,16 +132,6 @@ def to_rle(segmentation: Any, height: int, width: int) -> Rle:
                 f"{width} x {height}; draw it at the image's own size"
             )
     return polygons_to_rle(segmentation, height, width)
-
-
-def mask_area(rle: Rle) -> int:
-    """The number of pixels inside."""
-    return int(coco_mask.area(rle_to_coco(rle)))
-
-
-def mask_box(rle: Rle) -> tuple[float, ...]:
-    """The tight box (x, y, width, height) of COCO."""
-    return tuple(coco_mask.toBbox(rle_to_coco(rle)).tolist())
 
 
 def _require_record(record: Any, what: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from instancefcn.data.augmentation import Placement, render
-from instancefcn.geometry import decode
+from instancefcn.rle import decode
 from instancefcn.types import AnnotatedImage, Sample
 
 

@@ -15,7 +15,7 @@ from scipy.io import loadmat
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
 from instancefcn.data.images import read_labels
-from instancefcn.geometry import encode
+from instancefcn.rle import encode
 from instancefcn.types import AnnotatedImage, Instance
 
 VOC_CATEGORIES = dict(

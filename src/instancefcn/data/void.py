@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from instancefcn.geometry import decode, encode
+from instancefcn.rle import decode, encode
 from instancefcn.types import AnnotatedImage
 
 REACH = 3.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instancefcn.evaluation.results import Results
-from instancefcn.geometry import decode, encode, rle_to_coco
+from instancefcn.rle import decode, encode, rle_to_coco
 from instancefcn.types import AnnotatedImage, Rle
 
 Definition = Literal["coco", "area"]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from instancefcn.data.coco_format import to_rle
 from instancefcn.files import whole_file
-from instancefcn.geometry import rle_to_coco
+from instancefcn.rle import rle_to_coco
 from instancefcn.types import AnnotatedImage, Rle
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instancefcn.geometry import decode
+from instancefcn.rle import decode
 from instancefcn.types import AnnotatedImage
 
 GAP = 8.0

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from instancefcn.data.coco_format import ImageEntry, mask_area, mask_box, read_coco, to_image
+from instancefcn.data.coco_format import ImageEntry, read_coco, to_image
 from instancefcn.export.prediction import Prediction, Source
 from instancefcn.files import whole_file
-from instancefcn.geometry import rle_to_coco
+from instancefcn.rle import mask_area, mask_box, rle_to_coco
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
 

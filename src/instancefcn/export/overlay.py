@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
-from instancefcn.data.coco_format import mask_area
 from instancefcn.export.png import write_png
 from instancefcn.export.prediction import Prediction, crop
-from instancefcn.geometry import proposals_to_rle, rle_to_coco
+from instancefcn.geometry import proposals_to_rle
+from instancefcn.rle import mask_area, rle_to_coco
 from instancefcn.types import Proposals
 
 SMALLEST, LARGEST = 800, 2000

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from instancefcn.data.coco_format import mask_area
 from instancefcn.geometry import paste, proposals_to_rle
+from instancefcn.rle import mask_area
 from instancefcn.types import Proposals, Rle
 
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from instancefcn.assembling import parts
-from instancefcn.data.coco_format import mask_area
 from instancefcn.geometry import proposals_to_rle
 from instancefcn.heads import ScoreMapHead
 from instancefcn.network import Branch, InstanceFCN
 from instancefcn.predictor import Predictor
+from instancefcn.rle import mask_area
 from instancefcn.types import Level, Proposals, Windows
 
 MOST = 4
