@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -13,12 +14,13 @@ from rich.console import Console
 from rich.progress import track
 
 from instancefcn.data.coco import CocoDataset
-from instancefcn.data.dataset import Dataset
+from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.data.voc import VocDataset
 from instancefcn.evaluation.recall import RecallReport, match, summarize
 from instancefcn.evaluation.report import average_table, to_markdown
 from instancefcn.geometry import proposals_to_rle
 from instancefcn.predictor import Predictor
+from instancefcn.types import AnnotatedImage
 from results_page import (
     DATA,
     ROOT,
@@ -87,11 +89,30 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+class WithoutVoid:
+    """A data set whose void pixels count as background, as a COCO file made of VOC has them."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.name = f"{dataset.name} without void"
+        self.categories = dataset.categories
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> AnnotatedImage:
+        return replace(self.dataset[index], void=None)
+
+    def problems(self, decode: bool = False) -> Iterator[Problem]:
+        return self.dataset.problems(decode)
+
+
 def datasets(data: Path) -> dict[str, tuple[Path, Dataset]]:
     """What the tables call the development sets, the folder each needs, and the sets."""
     voc, coco, pedestrians = data / "VOCdevkit" / "VOC2012", data / "coco", data / "pennfudan"
+    dev = VocDataset(voc, "dev")
     return {
-        "VOC 2012 images, reconstructed instance masks, dev split": (voc, VocDataset(voc, "dev")),
+        "VOC 2012 images, reconstructed instance masks, dev split": (voc, dev),
         "COCO val2017, those of its images that are at hand": (
             coco,
             CocoDataset(coco / "annotations" / "instances_val2017.json", coco / "val2017"),
@@ -100,6 +121,7 @@ def datasets(data: Path) -> dict[str, tuple[Path, Dataset]]:
             pedestrians,
             CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev"),
         ),
+        "VOC as above, but void pixels counted as background": (voc, WithoutVoid(dev)),
     }
 
 

@@ -465,6 +465,9 @@ def test_what_is_worth_drawing() -> None:
     assert chosen([part, left, right], [0.9, 0.8, 0.7]) == [0, 2], "a drawn one is its part"
     assert chosen([left, right, whole], [0.9, 0.8, 0.7]) == [0, 1], "both are parts"
     assert chosen([np.zeros_like(left), left], [0.9, 0.8]) == [1], "no pixel"
+    everything = np.ones_like(left)
+    assert chosen([everything, left, right], [0.9, 0.8, 0.7]) == [1, 2], "it hides all else"
+    assert chosen([everything, everything, left], [0.9, 0.8, 0.2]) == [0], "nothing else"
     assert chosen([left, right], [0.9, 0.31]) == [0, 1]
     assert chosen([left, right], [0.9, 0.29]) == [0], "weaker than a third of the best"
 

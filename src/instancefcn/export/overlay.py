@@ -23,6 +23,7 @@ SMALLEST, LARGEST = 800, 2000
 MOST = 12
 WEAKEST = 1 / 3
 OVERLAP = 0.3
+WHOLE = 0.95
 OPACITY = 0.3
 
 PALETTE = """#ff4d4d #2fd65b #4d9bff #ffd60a #c86bff #19d3f3 #ff8c1a #ff5fb8 #b6e84a #8c7bff #00c2a0
@@ -76,16 +77,22 @@ def worth_drawing(proposals: Proposals) -> Iterator[int]:
     """The proposals to look at, best first: a thousand would be a scribble.
 
     Scores go down to ``WEAKEST`` of the best one's, and of no two masks does one cover more than
-    ``OVERLAP`` of the other. What covers no pixel is left out.
+    ``OVERLAP`` of the other. What covers no pixel is left out, and what covers more than ``WHOLE``
+    of the image hides all else: it is drawn if there is nothing else.
     """
     drawn: list[dict[str, object]] = []
+    whole: list[int] = []
     for index, rle in enumerate(proposals_to_rle(proposals)):
         if proposals.scores[index] < proposals.scores[0] * WEAKEST:
-            return
+            break
         mask = rle_to_coco(rle)
-        if mask_area(rle) and _largest_share(drawn, mask) <= OVERLAP:
+        if mask_area(rle) > WHOLE * rle.height * rle.width:
+            whole.append(index)
+        elif mask_area(rle) and _largest_share(drawn, mask) <= OVERLAP:
             drawn.append(mask)
             yield index
+    if not drawn:
+        yield from whole[:1]
 
 
 def _largest_share(drawn: Sequence[dict[str, object]], mask: dict[str, object]) -> float:
