@@ -20,7 +20,10 @@ from instancefcn.models import SUFFIX, WEIGHTS, shipped
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 PAGE = ROOT / "docs" / "results.md"
-HEAD = "# Results\n\nWritten by `make bench` and `make accuracy`, with their markers.\n"
+HEAD = """# Results
+
+Written by `make bench`, `make accuracy` and `make reproduce`, each between its markers.
+"""
 PACKAGES = ("torch", "torchvision", "numpy")
 
 
