@@ -369,6 +369,7 @@ def test_ctrl_c_leaves_no_half_written_file(model: Path, tmp_path: Path) -> None
     images = [save(tmp_path / f"photos/{i}.png", noise(200, 200, i)) for i in range(200)]
     out = tmp_path / "out"
     words = ["propose", *map(str, images), "--model", str(model), "--output", str(out)]
+    words += ["--sides", "384"]  # slow enough not to be done before the signal comes
     process = subprocess.Popen(
         [sys.executable, "-m", "instancefcn.apps.cli", *words],
         stdout=subprocess.PIPE,

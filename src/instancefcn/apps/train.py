@@ -62,7 +62,17 @@ def run(arguments: argparse.Namespace) -> int:
         keep_recipe(folder, read.text)
     fabric.barrier()
     follow(read, folder, fabric)
+    part(fabric)
     return 0
+
+
+def part(fabric: Fabric) -> None:
+    """End processes together. One that exits while others still talk to it can abort: gloo's
+    threads outlive the interpreter.
+    """
+    fabric.barrier()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def to_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
