@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from instancefcn.apps.train import changes
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.recall import Matches, RecallReport, match, summarize
 from instancefcn.evaluation.touching import touching_only
@@ -29,8 +30,9 @@ from instancefcn.geometry import proposals_to_rle
 from instancefcn.models import load_model
 from instancefcn.network import Branch
 from instancefcn.predictor import Predictor
-from instancefcn.recipe import shipped_recipes
+from instancefcn.recipe import read_recipe, shipped_recipes
 from instancefcn.types import AnnotatedImage, Rle
+from results_page import commit
 
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 TOUCHING = ", objects that touch another of their kind"
@@ -77,14 +79,14 @@ def run_folder(folder: Path, experiment: Experiment, seed: int) -> Path:
     return folder / f"{experiment.recipe}-{seed}"
 
 
-def trained(run: Path) -> bool:
-    """Has a run made all its steps?"""
+def trained(experiment: Experiment, seed: int, run: Path, overrides: Sequence[str]) -> bool:
+    """Has a run of this very recipe made all its steps?"""
     model = run / "model.safetensors"
     if not model.exists():
         return False
     card = load_model(model).card
-    steps = re.search(r"^steps: (\d+)$", card["recipe"], re.MULTILINE)
-    return steps is not None and int(steps[1]) == card["step"]
+    read = read_recipe(experiment.recipe, [f"--seed={seed}", *overrides])
+    return card["step"] == read.recipe.steps and not changes(card["recipe"], read.text)
 
 
 def train(experiment: Experiment, seed: int, run: Path, overrides: Sequence[str]) -> None:
@@ -97,13 +99,17 @@ def train(experiment: Experiment, seed: int, run: Path, overrides: Sequence[str]
 
 
 def measured(run: Path, datasets: Mapping[str, Dataset]) -> Figures:
-    """The figures of a run's model, measured unless they are kept beside it."""
+    """The figures of a run's model on these sets, measured unless they are kept beside it, of the
+    same weights and by the same commit.
+    """
     model, kept = run / "model.safetensors", run / "measured.json"
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     if kept.exists():
         content = json.loads(kept.read_text())
-        if content["model"] == digest and content["reports"].keys() >= datasets.keys():
-            return figures_from(content)
+        if content["model"] == digest and content["commit"] == commit():
+            figures = figures_from(content)
+            if figures.reports.keys() == {*datasets, *(label + TOUCHING for label in datasets)}:
+                return figures
     predictor = Predictor.from_pretrained(model)
     reports: dict[str, RecallReport] = {}
     seconds: list[float] = []
@@ -115,7 +121,11 @@ def measured(run: Path, datasets: Mapping[str, Dataset]) -> Figures:
     weights = sum(p.numel() for p in branch.mask_head.parameters())
     figures = Figures(reports, weights, median(seconds))
     with whole_file(kept) as file:
-        file.write(json.dumps({"model": digest, **figures_to(figures)}, indent=1).encode())
+        file.write(
+            json.dumps(
+                {"model": digest, "commit": commit(), **figures_to(figures)}, indent=1
+            ).encode()
+        )
     return figures
 
 

@@ -22,6 +22,7 @@ from experiments import (
     train,
     trained,
 )
+from instancefcn.apps.numbers import count
 from instancefcn.apps.selective_search import Task, search_all
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_average, plot_recall
@@ -61,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for e in EXPERIMENTS
         if not arguments.only or e.recipe in arguments.only
     ]
-    plan(experiments, arguments.runs)
     overrides = [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
+    plan(experiments, arguments.runs, overrides)
     results = {
         e.name: [figures(e, s, arguments.runs, chosen, overrides) for s in e.seeds]
         for e in experiments
@@ -81,18 +82,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--runs", type=Path, default=ROOT / "runs" / "reproduce", help="where runs are kept")
     add("--page", type=Path, default=PAGE, help="where the section goes")
     add("--pictures", type=Path, default=ROOT / "docs" / "images", help="where plots go")
-    add("--only", nargs="+", metavar="RECIPE", help="these experiments only")
-    add("--sets", type=int, default=2, help="measure on the first so many data sets (%(default)s)")
-    add("--seeds", type=int, default=3, help="the first so many seeds (%(default)s)")
+    recipes = [experiment.recipe for experiment in EXPERIMENTS]
+    add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="these only, in a new section")
+    add("--sets", type=count, default=2, help="measure on the first so many sets (%(default)s)")
+    add("--seeds", type=count, default=3, help="the first so many seeds (%(default)s)")
     add("--without-search", action="store_true", help="leave Selective Search out")
     add("overrides", nargs="*", help="after --, values for all recipes, e.g. --steps=2")
     return parser.parse_args(argv)
 
 
-def plan(experiments: Sequence[Experiment], runs: Path) -> None:
+def plan(experiments: Sequence[Experiment], runs: Path, overrides: Sequence[str]) -> None:
     """Say what is to be trained, and how long each takes."""
     for experiment in experiments:
-        left = [s for s in experiment.seeds if not trained(run_folder(runs, experiment, s))]
+        left = [
+            seed
+            for seed in experiment.seeds
+            if not trained(experiment, seed, run_folder(runs, experiment, seed), overrides)
+        ]
         state = f"{len(left)} runs to train, each {experiment.minutes}" if left else "trained"
         print(f"{experiment.name}: {state}", file=sys.stderr)
 
@@ -105,7 +111,7 @@ def figures(
     overrides: Sequence[str],
 ) -> Figures:
     run = run_folder(runs, experiment, seed)
-    if not trained(run):
+    if not trained(experiment, seed, run, overrides):
         start = perf_counter()
         train(experiment, seed, run, overrides)
         minutes = (perf_counter() - start) / 60

@@ -78,12 +78,17 @@ def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
     assert read_recipe(str(over), ["--steps", "9"]).recipe.steps == 9
 
 
-@pytest.mark.parametrize("base", ["nowhere", "over.yaml", "7"])
+@pytest.mark.parametrize("base", ["nowhere", "over.yaml", "7", "[general]"])
 def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
     over.write_text(f"base: {base}\nsteps: 7\n")
     with pytest.raises(ValueError, match=r"over\.yaml: its base .* is no recipe that ships; give"):
         read_recipe(str(over))
+
+
+def test_a_base_on_the_command_line_is_refused() -> None:
+    with pytest.raises(ValueError, match="base 'paper' on the command line; write it into the"):
+        read_recipe("parts-5", ["--base", "paper"])
 
 
 def test_words_stay_words(recipe: Path) -> None:

@@ -93,6 +93,15 @@ def report_of(recall: NDArray[np.float64]) -> RecallReport:
     return RecallReport((10, 100, 1000), filled, 3, objects, void=False)
 
 
+def test_a_short_run_is_no_run_of_the_recipe(script: dict[str, Any], folder: Path) -> None:
+    """Its weights are not those that the tables are about."""
+    (first, *_) = script["EXPERIMENTS"]
+    run = folder / "runs" / "parts-1-0"
+    overrides = [f"--data={folder / 'data'}", f"--weights={BENCHMARKS.parents[1] / 'weights'}"]
+    assert (run / "model.safetensors").exists()
+    assert not script["trained"](first, 0, run, overrides)
+
+
 def test_a_row_is_mean_and_deviation_over_seeds(script: dict[str, Any]) -> None:
     """By hand: 10, 20 and 30 have the mean 20 and the deviation 10."""
     figures = [

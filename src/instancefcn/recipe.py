@@ -131,6 +131,8 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
     try:
         layers = [f"--config={layer}" for layer in _layers(path)]
         values = parser.parse_args([*layers, *overrides])
+        if values.base != _base(path):
+            raise TypeError(f"base {values.base!r} on the command line; write it into the file")
         text = parser.dump(values, skip_unset=False)
         torch.manual_seed(values.seed)
         built = parser.instantiate(values)
@@ -143,19 +145,24 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
 
 def _layers(path: Path) -> list[Path]:
     """A recipe's file, before it those of its bases."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
-        content = None  # the parser will say what is wrong with it
-    base = content.get("base") if isinstance(content, Mapping) else None
+    base = _base(path)
     if base is None:
         return [path]
-    if base not in shipped_recipes():
+    if not isinstance(base, str) or base not in shipped_recipes():
         raise ValueError(
             f"{path}: its base {base!r} is no recipe that ships; give one of "
             f"{', '.join(shipped_recipes())}"
         )
     return [*_layers(shipped_recipes()[base]), path]
+
+
+def _base(path: Path) -> Any:
+    """What a file names as its base; None for one that cannot be read: the parser will say why."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return content.get("base") if isinstance(content, Mapping) else None
 
 
 def recipe_parser() -> ArgumentParser:

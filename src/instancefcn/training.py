@@ -52,7 +52,7 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     checkpoint = run / CHECKPOINT
     if not checkpoint.exists():
         load_first_weights(recipe)
-    network = recipe.network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore
+    network = recipe.network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, multi_avg_fn=moving_average(recipe.decay_average))
     plain_optimizer = recipe.optimizer(parameter_groups(network))
     rates = [group["lr"] for group in plain_optimizer.param_groups]
@@ -206,7 +206,16 @@ def load_first_weights(recipe: Recipe) -> None:
 def load_pretrained(network: InstanceFCN, source: str) -> None:
     """Fill the backbone from a safetensors file, or from its publisher ("download")."""
     backbone = network.backbone
-    backbone.load(backbone.download() if source == "download" else read_tensors(Path(source))[0])
+    if source != "download":
+        backbone.load(read_tensors(Path(source))[0])
+        return
+    try:
+        weights = backbone.download()
+    except OSError as error:
+        raise ValueError(
+            f"pretrained weights cannot be downloaded ({error}); give a file with --pretrained FILE"
+        ) from error
+    backbone.load(weights)
 
 
 def load_start(network: InstanceFCN, source: Path | str) -> None:

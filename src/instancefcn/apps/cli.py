@@ -44,8 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"instancefcn {arguments.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"instancefcn {arguments.command}: error: {name}{error.strerror}", file=sys.stderr)
+        print(f"instancefcn {arguments.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -13,6 +13,14 @@ def count(text: str) -> int:
     return number
 
 
+def seed(text: str) -> int:
+    """0, 1, 2 .."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
+
+
 def share(text: str) -> float:
     """A number from 0 to 1."""
     number = float(text)

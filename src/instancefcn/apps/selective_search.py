@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
-from instancefcn.apps.numbers import count
+from instancefcn.apps.numbers import count, seed
 from instancefcn.baselines.selective_search import STRATEGIES, selective_search
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.results import ScoredMask, write_results
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="8 groupings an image, or 80 (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the ranking, 0 or more (default: 0)"
+        "--seed", type=seed, default=0, help="of the ranking, 0 or more (default: 0)"
     )
     parser.add_argument(
         "--output",

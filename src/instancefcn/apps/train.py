@@ -113,7 +113,7 @@ def changes(old: str, new: str) -> list[str]:
     """The values by name in which two recipes differ and on which a run's weights depend. A value
     that one of them does not know yet has its default.
     """
-    one, two = yaml.safe_load(old), yaml.safe_load(new)
+    one, two = yaml.safe_load(old) or {}, yaml.safe_load(new) or {}
     return [
         name
         for name, field in Recipe.__dataclass_fields__.items()

@@ -42,11 +42,11 @@ class SlidingHead(MaskHead):
 
     def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor:
         corner = torch.stack((windows.x, windows.y), 1) - m // 2
-        boxes = torch.cat((windows.image[:, None], corner, corner + m), 1).to(maps.dtype)
+        boxes = torch.cat((windows.image[:, None], corner, corner + m), 1).float()
         return torch.cat([self._logits(maps, part, m) for part in torch.split(boxes, CHUNK)])
 
     def _logits(self, maps: Tensor, boxes: Tensor, m: int) -> Tensor:
-        features = roi_align(maps, boxes, self.size, aligned=True)
+        features = roi_align(maps.float(), boxes, self.size, aligned=True).to(maps.dtype)
         masks = self.draw(self.encode(features.flatten(1))).view(-1, 1, self.mask, self.mask)
         resized = F.interpolate(masks.float(), (m, m), mode="bilinear", antialias=True)
         return resized[:, 0]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-INK, GREY = "#222222", "#666666"
+INK, WORDS = "#222222", "#666666"
 DPI = 150
 MARGIN, GAP, TITLE, LINE = 0.25, 0.1, 0.22, 0.15  # inch, as all sizes here
 HEADING, AFTER = 0.24, 0.22  # a section's heading, and the room after the section
@@ -77,7 +77,7 @@ def _write(figure: Figure, section: Section, top: float) -> None:
     figure.text(x, 1 - top / height, section.heading, size=11, weight="bold", color=INK, va="top")
     y = 1 - (top + HEADING) / height
     words = "\n".join(_words(section, width))
-    figure.text(x, y, words, size=8, color=GREY, va="top", linespacing=1.3)
+    figure.text(x, y, words, size=8, color=WORDS, va="top", linespacing=1.3)
 
 
 def _place(

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from instancefcn.files import whole_file
-from instancefcn.score_maps.page import GREY, MARGIN, Panel, Section, lay_out, panel_width
+from instancefcn.score_maps.page import MARGIN, WORDS, Panel, Section, lay_out, panel_width
 from instancefcn.score_maps.panels import (
     COLOURS,
     HEAT,
@@ -197,4 +197,4 @@ def _draw_scale(figure: Figure) -> None:
     bar = figure.colorbar(ScalarMappable(SCALE, HEAT), axes, orientation="horizontal")
     bar.set_ticks([-LIMIT, 0, LIMIT], labels=[f"no, -{LIMIT}", "undecided, 0", f"yes, {LIMIT}"])
     bar.outline.set_visible(False)
-    axes.tick_params(length=0, labelsize=7.5, labelcolor=GREY, pad=2)
+    axes.tick_params(length=0, labelsize=7.5, labelcolor=WORDS, pad=2)
