@@ -369,13 +369,15 @@ def test_ctrl_c_leaves_no_half_written_file(model: Path, tmp_path: Path) -> None
     images = [save(tmp_path / f"photos/{i}.png", noise(200, 200, i)) for i in range(200)]
     out = tmp_path / "out"
     words = ["propose", *map(str, images), "--model", str(model), "--output", str(out)]
-    words += ["--sides", "384"]  # slow enough not to be done before the signal comes
+    # A shell's background job ignores Ctrl-C and hands that on; a handler of ours is not handed on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "instancefcn.apps.cli", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+    signal.signal(signal.SIGINT, before)
     while not any(out.glob("overlays/*.png")):
         assert process.poll() is None, "the run ended before its first picture"
         time.sleep(0.01)
