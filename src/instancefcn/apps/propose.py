@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from instancefcn.apps.numbers import count, share
+from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
 from instancefcn.export.coco import Add, ListedImages, data_set, results_list
 from instancefcn.export.labelme import write_labelme
@@ -73,13 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = _predictor(arguments)
     outputs = [_output(name, arguments) for name in dict.fromkeys(arguments.formats)]
     start = time.perf_counter()
-    try:
-        with closing(_predictions(predictor, sources, listed)) as predictions:
-            counts = _write(predictions, [output for _, output in outputs])
-    except OSError as error:
-        raise ValueError(
-            f"{arguments.output}: cannot be written ({error.strerror}); give another --output"
-        ) from error
+    with (
+        writing(arguments.output),
+        closing(_predictions(predictor, sources, listed)) as predictions,
+    ):
+        counts = _write(predictions, [output for _, output in outputs])
     seconds = (time.perf_counter() - start) / len(sources)
     print(f"{len(counts)} of {len(sources)} images, {sum(counts)} masks, {seconds:.2f} s an image")
     print(*(place for place, _ in outputs), sep="\n")

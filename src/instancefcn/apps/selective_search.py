@@ -17,6 +17,7 @@ from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
 from instancefcn.apps.numbers import count, seed
+from instancefcn.apps.output import writing
 from instancefcn.baselines.selective_search import STRATEGIES, selective_search
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.results import ScoredMask, write_results
@@ -53,12 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     found = track(search_all(tasks), "searching", total=number, console=Console(stderr=True))
     results = {image.image_id: masks for image, masks in zip(images, found, strict=True)}
-    try:
+    with writing(arguments.output):
         write_results(arguments.output, results, min(dataset.categories, default=1))
-    except OSError as error:
-        raise ValueError(
-            f"{arguments.output}: cannot be written ({error.strerror}); give another --output"
-        ) from error
     print(f"{number} images, {sum(map(len, results.values()))} masks: {arguments.output}")
     return 0
 

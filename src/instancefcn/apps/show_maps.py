@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.data.images import read_image
 from instancefcn.predictor import Predictor
@@ -50,12 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         separation = separate(predictor, ks, pixels, arguments.level)
         plain = plain_map(fcn, pixels, separation) if fcn else None
         path = arguments.output / "score_maps" / f"{source.stem}.png"
-        try:
+        with writing(arguments.output):
             write_picture(path, separation, plain)
-        except OSError as error:
-            raise ValueError(
-                f"{arguments.output}: cannot be written ({error.strerror}); give another --output"
-            ) from error
         print(path)
         done += 1
     return 0 if done == len(sources) else 2
