@@ -13,9 +13,8 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import track
 
-from instancefcn.data.coco import CocoDataset
+from dev_sets import COCO, PEDESTRIANS, VOC, dev_sets
 from instancefcn.data.dataset import Dataset, Problem
-from instancefcn.data.voc import VocDataset
 from instancefcn.evaluation.recall import RecallReport, match, summarize
 from instancefcn.evaluation.report import average_table, to_markdown
 from instancefcn.geometry import proposals_to_rle
@@ -43,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     }
     tables, rows = [], []
-    sets = datasets(arguments.data)
+    every = dev_sets(arguments.data)
+    sets = {label: every[label] for label in (VOC, COCO, PEDESTRIANS)}
     voc, dev = sets[VOC]
     sets["VOC as above, but void pixels counted as background"] = voc, WithoutVoid(dev)
     for label, (folder, dataset) in sets.items():
@@ -64,7 +64,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(text)
 
 
-VOC = "VOC 2012 images, reconstructed instance masks, dev split"
 SUMMARY = ("data", "model, shorter sides", "AR@10", "AR@100", "AR@1000", "by area", "s an image")
 Measure = tuple[RecallReport, float]
 """Recall, and the median of the seconds that an image's proposals took."""
@@ -109,22 +108,6 @@ class WithoutVoid:
 
     def problems(self, decode: bool = False) -> Iterator[Problem]:
         return self.dataset.problems(decode)
-
-
-def datasets(data: Path) -> dict[str, tuple[Path, Dataset]]:
-    """What the tables call the development sets, the folder each needs, and the sets."""
-    voc, coco, pedestrians = data / "VOCdevkit" / "VOC2012", data / "coco", data / "pennfudan"
-    return {
-        VOC: (voc, VocDataset(voc, "dev")),
-        "COCO val2017, those of its images that are at hand": (
-            coco,
-            CocoDataset(coco / "annotations" / "instances_val2017.json", coco / "val2017"),
-        ),
-        "Penn-Fudan pedestrians, dev split": (
-            pedestrians,
-            CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev"),
-        ),
-    }
 
 
 def heading(model: str, stamp: str) -> str:

@@ -4,74 +4,67 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
+from rich.console import Console
+from rich.progress import track
 
-from accuracy import datasets
-from experiments import (
-    EXPERIMENTS,
-    Experiment,
-    Figures,
-    measured,
-    recall_of,
-    run_folder,
-    train,
-    trained,
-)
+from comparisons import SHOWN, Cost, Results, page
+from dev_sets import COCO, VOC, dev_sets
+from experiments import EXPERIMENTS, Run, run_of, train, trained
 from instancefcn.apps.numbers import count
-from instancefcn.apps.selective_search import Task, search_all
+from instancefcn.apps.selective_search import Task, search, search_all
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import RecallReport
-from instancefcn.evaluation.report import DEFINITIONS, describe
-from instancefcn.evaluation.results import ScoredMask, read_results, write_results
-from results_page import DATA, PAGE, ROOT, conditions, markdown_table, write_section
+from instancefcn.evaluation.results import read_results, write_results
+from instancefcn.geometry import proposals_to_rle
+from instancefcn.predictor import Predictor
+from instancefcn.types import AnnotatedImage, Rle
+from measuring import Measured, measured, seconds_each
+from published_figures import published_on_voc
+from results_page import DATA, PAGE, ROOT, conditions, write_section
+from separation_figures import draw_separations
 
-SHOWN = (10, 100, 1000)
-SEARCH = "Selective Search"
-HEADER = ("method", "runs", *(f"AR@{n}" for n in SHOWN), "weights of the mask head", "s an image")
+SEARCH, STRATEGY = "Selective Search, fast", "fast"
+SEARCHED = (VOC, COCO)
+TIMED = 8
+"""Photos that each method is timed on."""
 
-PUBLISHED = """
-Published, and not measured here: on VOC 2012's official masks, of networks trained on 5,623 images.
-
-| published (Dai et al. 2016), VOC 2012 val | AR@10 | AR@100 | AR@1000 |
-| --- | ---: | ---: | ---: |
-| Selective Search | 7.0 | 23.5 | 43.3 |
-| MCG | 18.9 | 36.8 | 49.5 |
-| ~DeepMask | 31.2 | 42.9 | 47.0 |
-| MNC | 33.4 | 48.5 | 53.8 |
-| InstanceFCN, 224 x 224 crops | 37.4 | 48.4 | 51.4 |
-| InstanceFCN, k = 3 | 38.3 | 49.2 | 52.1 |
-| InstanceFCN, k = 5 | 38.9 | 49.7 | 52.6 |
-| InstanceFCN, k = 7 | 38.8 | 49.7 | 52.7 |
-"""
+Sets = Mapping[str, Dataset]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
-    sets = {label: data for label, (at, data) in datasets(arguments.data).items() if at.exists()}
-    if not sets:
-        raise ValueError(f"{arguments.data}: none of the data sets is there; give --data")
-    chosen = {label: sets[label] for label in list(sets)[: arguments.sets]}
+    sets = {label: data for label, (at, data) in dev_sets(arguments.data).items() if at.exists()}
     experiments = [
-        replace(e, seeds=e.seeds[: arguments.seeds])
+        replace(e, seeds=e.seeds[: arguments.seeds], sets=tuple(s for s in e.sets if s in sets))
         for e in EXPERIMENTS
         if not arguments.only or e.recipe in arguments.only
     ]
+    experiments = [e for e in experiments if e.sets]
+    if not experiments:
+        raise ValueError(f"{arguments.data}: the data sets are not there; give --data")
+    runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds]
     overrides = [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
-    plan(experiments, arguments.runs, overrides)
-    results = {
-        e.name: [figures(e, s, arguments.runs, chosen, overrides) for s in e.seeds]
-        for e in experiments
-    }
-    searched = {} if arguments.without_search else search(chosen, arguments.runs)
-    stamp = conditions()
-    write_section(arguments.page, "reproduce", section(results, searched, stamp))
-    draw(results, searched, arguments.pictures)
+    plan(runs, overrides)
+    for run in runs:
+        finish(run, overrides)
+    results = measure_runs(runs, sets)
+    if not arguments.without_search:
+        for label in SEARCHED:
+            if label in results:
+                results[label][SEARCH] = [measure_search(label, sets[label], arguments.runs)]
+    stamp = conditions()  # before a page is written: that would count as a change
+    costs = {label: time_methods(label, results[label], runs, sets[label]) for label in results}
+    write_section(arguments.page, "reproduce", page(results, costs, stamp))
+    write_section(arguments.summary, "published", published_on_voc())
+    draw(results, arguments.pictures)
+    draw_separations(runs, sets, arguments.pictures)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -81,114 +74,110 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--weights", type=Path, default=DATA.parent / "weights", help="of pretrained backbones")
     add("--runs", type=Path, default=ROOT / "runs" / "reproduce", help="where runs are kept")
     add("--page", type=Path, default=PAGE, help="where the section goes")
-    add("--pictures", type=Path, default=ROOT / "docs" / "images", help="where plots go")
+    add("--summary", type=Path, default=ROOT / "README.md", help="gets the published figures")
+    add("--pictures", type=Path, default=ROOT / "docs" / "images", help="where pictures go")
     recipes = [experiment.recipe for experiment in EXPERIMENTS]
-    add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="these only, in a new section")
-    add("--sets", type=count, default=2, help="measure on the first so many sets (%(default)s)")
+    add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="these only")
     add("--seeds", type=count, default=3, help="the first so many seeds (%(default)s)")
     add("--without-search", action="store_true", help="leave Selective Search out")
     add("overrides", nargs="*", help="after --, values for all recipes, e.g. --steps=2")
     return parser.parse_args(argv)
 
 
-def plan(experiments: Sequence[Experiment], runs: Path, overrides: Sequence[str]) -> None:
+def plan(runs: Sequence[Run], overrides: Sequence[str]) -> None:
     """Say what is to be trained, and how long each takes."""
-    for experiment in experiments:
-        left = [
-            seed
-            for seed in experiment.seeds
-            if not trained(experiment, seed, run_folder(runs, experiment, seed), overrides)
-        ]
-        state = f"{len(left)} runs to train, each {experiment.minutes}" if left else "trained"
-        print(f"{experiment.name}: {state}", file=sys.stderr)
+    left = [run for run in runs if not trained(run, overrides)]
+    for experiment in dict.fromkeys(run.experiment for run in runs):
+        number = sum(run.experiment == experiment for run in left)
+        state = f"{number} runs to train, each {experiment.minutes}" if number else "trained"
+        print(f"{experiment.recipe}: {state}", file=sys.stderr)
 
 
-def figures(
-    experiment: Experiment,
-    seed: int,
-    runs: Path,
-    sets: Mapping[str, Dataset],
-    overrides: Sequence[str],
-) -> Figures:
-    run = run_folder(runs, experiment, seed)
-    if not trained(experiment, seed, run, overrides):
-        start = perf_counter()
-        train(experiment, seed, run, overrides)
-        minutes = (perf_counter() - start) / 60
-        print(f"{experiment.name}, seed {seed}: {minutes:.0f} minutes", file=sys.stderr)
-    return measured(run, sets)
+def finish(run: Run, overrides: Sequence[str]) -> None:
+    """Train a run to its end, if it is not."""
+    if trained(run, overrides):
+        return
+    start = perf_counter()
+    train(run, overrides)
+    minutes = (perf_counter() - start) / 60
+    print(f"{run.experiment.recipe}, seed {run.seed}: {minutes:.0f} minutes", file=sys.stderr)
 
 
-def search(sets: Mapping[str, Dataset], runs: Path) -> dict[str, RecallReport]:
-    """Selective Search's recall by data set; its segments are kept in the runs' folder."""
-    reports: dict[str, RecallReport] = {}
-    for label, dataset in sets.items():
-        images = [dataset[i] for i in range(len(dataset))]
-        path = runs / f"selective-search-{dataset.name.replace('/', '-')}.json"
-        if not path.exists():
-            print(f"{SEARCH} on {dataset.name}: some seconds an image", file=sys.stderr)
-            tasks = [Task(image.path, "fast", 0, i) for i, image in enumerate(images)]
-            found = dict(zip((i.image_id for i in images), search_all(tasks), strict=True))
-            write_results(path, found, min(dataset.categories, default=1))
-        kept = read_results(path, images)
-        ranked: list[Sequence[ScoredMask]] = [kept.get(i.image_id, ()) for i in images]
-        masks = [[proposal.mask for proposal in proposals] for proposals in ranked]
-        reports |= recall_of(zip(images, masks, strict=True), label)
-    return reports
+def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Measured]]]:
+    """By set, in the order of the tables, and by method the figures of its runs."""
+    results: dict[str, dict[str, list[Measured]]] = {}
+    for run in runs:
+        figures = measured(run.model, run.experiment.sets, partial(find, run.model, sets))
+        for label, of_set in figures.items():
+            results.setdefault(label, {}).setdefault(run.experiment.name, []).append(of_set)
+    return results
 
 
-def section(
-    results: Mapping[str, Sequence[Figures]], searched: Mapping[str, RecallReport], stamp: str
-) -> str:
-    labels = next(iter(results.values()))[0].reports
-    tables = []
-    for label, report in labels.items():
-        rows = [row(name, runs, label) for name, runs in results.items()]
-        if searched:
-            rows.append(search_row(searched[label]))
-        caption = f"{describe(report, label)} AR: {DEFINITIONS['coco']}."
-        tables.append(f"**{label}**\n\n{markdown_table(HEADER, rows)}\n\n{caption}\n")
-    return f"""
-## The paper's comparisons
-
-`make reproduce`, {stamp}
-
-The recipes differ in what their names say and in nothing else, but for VGG-16's. Mean and
-standard deviation over seeds: a difference within the deviation says nothing. Weights are those of
-one mask head; seconds an image are medians, from the file to the masks' RLE.
-
-{chr(10).join(tables)}
-![Recall against IoU of all methods](images/comparison_recall.png)
-
-![AR against the number of proposals of all methods](images/comparison_average.png)
-
-{PUBLISHED.strip()}
-"""
+def find(model: Path, sets: Sets, label: str) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
+    """A model's masks of each image of a set."""
+    predictor, dataset = Predictor.from_pretrained(model), sets[label]
+    words = f"{model.parent.name} on {dataset.name}"
+    for index in track(range(len(dataset)), words, console=Console(stderr=True)):
+        image = dataset[index]
+        yield image, list(proposals_to_rle(predictor(image.path)))
 
 
-def row(name: str, runs: Sequence[Figures], label: str) -> tuple[str, ...]:
-    averages = [[100 * run.reports[label].average(n) for n in SHOWN] for run in runs]
-    spread = np.std(averages, axis=0, ddof=1) if len(runs) > 1 else [None] * len(SHOWN)
-    cells = [
-        f"{mean:.1f}" + ("" if deviation is None else f" ± {deviation:.1f}")
-        for mean, deviation in zip(np.mean(averages, axis=0), spread, strict=True)
-    ]
-    seconds = float(np.median([run.seconds for run in runs]))
-    return name, str(len(runs)), *cells, f"{runs[0].weights / 1e6:.2f} M", f"{seconds:.2f}"
+def measure_search(label: str, dataset: Dataset, runs: Path) -> Measured:
+    """Selective Search's figures on a set; its segments are kept in the runs' folder."""
+    images = [dataset[i] for i in range(len(dataset))]
+    path = runs / f"selective-search-{STRATEGY}-{dataset.name.replace('/', '-')}.json"
+    if not path.exists():
+        tasks = [Task(image.path, STRATEGY, 0, i) for i, image in enumerate(images)]
+        words = f"{SEARCH}, on {dataset.name}"
+        bar = track(search_all(tasks), words, len(tasks), console=Console(stderr=True))
+        found = dict(zip((i.image_id for i in images), bar, strict=True))
+        write_results(path, found, min(dataset.categories, default=1))
+
+    def kept(_: str) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
+        segments = read_results(path, images)
+        for image in images:
+            yield image, [segment.mask for segment in segments.get(image.image_id, ())]
+
+    return measured(path, [label], kept)[label]
 
 
-def search_row(report: RecallReport) -> tuple[str, ...]:
-    averages = (f"{100 * report.average(n):.1f}" for n in SHOWN)
-    return f"{SEARCH}, fast", "1", *averages, "0", "-"
+def time_methods(
+    label: str, results: Results, runs: Sequence[Run], dataset: Dataset
+) -> dict[str, Cost]:
+    """What each method costs, by its first run."""
+    paths = [dataset[i].path for i in range(min(TIMED, len(dataset)))]
+    print(f"timing {len(results)} methods on {dataset.name}", file=sys.stderr)
+    first: dict[str, Predictor] = {}
+    for run in runs:
+        if label in run.experiment.sets and run.experiment.name not in first:
+            first[run.experiment.name] = Predictor.from_pretrained(run.model)
+    methods = {
+        name: (partial(masks_of, first[name]) if name in first else search_alone)
+        for name in results
+    }
+    seconds = seconds_each(methods, paths)
+    return {n: Cost(weights_of(first[n]) if n in first else 0, seconds[n]) for n in results}
 
 
-def draw(
-    results: Mapping[str, Sequence[Figures]], searched: Mapping[str, RecallReport], folder: Path
-) -> None:
+def masks_of(predictor: Predictor, path: Path) -> list[Rle]:
+    return list(proposals_to_rle(predictor(path)))
+
+
+def search_alone(path: Path) -> object:
+    return search(Task(path, STRATEGY, 0, 0))
+
+
+def weights_of(predictor: Predictor) -> int:
+    """The weights of the first branch's mask head."""
+    branch = next(iter(predictor.network.branches))
+    head = branch.get_submodule("mask_head")
+    return sum(parameter.numel() for parameter in head.parameters())
+
+
+def draw(results: Mapping[str, Results], folder: Path) -> None:
     """Recall against IoU, and AR against the number of proposals, of each method's first run."""
-    label = next(iter(next(iter(results.values()))[0].reports))
-    reports = {name: runs[0].reports[label] for name, runs in results.items()}
-    reports |= {SEARCH: searched[label]} if searched else {}
+    label, methods = next(iter(results.items()))
+    reports = {name: runs[0].objects for name, runs in methods.items()}
     plot_average(folder / "comparison_average.png", reports, label)
     few = {name: only(report, SHOWN) for name, report in reports.items()}
     plot_recall(folder / "comparison_recall.png", few, label)

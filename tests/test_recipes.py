@@ -22,12 +22,16 @@ from shapes import write_shapes
 
 SCRATCH = ["--pretrained", "null"]
 SMALL_IMAGES = [*SCRATCH, "--augmentation.sides", "[160,192]"]
+SMALL_CROPS = [*SCRATCH, "--augmentation.size", "192"]
+SMALL_OBJECTS = [*SCRATCH, "--augmentation.size", "96"]
 SMALL = {
-    "general": [*SCRATCH, "--augmentation.size", "192"],
+    "general": SMALL_CROPS,
     "finetune": ["--augmentation.size", "192"],
     **dict.fromkeys(["paper", "paper-small"], SMALL_IMAGES),
     **dict.fromkeys(["parts-1", "parts-3", "parts-5", "parts-7"], SMALL_IMAGES),
     **dict.fromkeys(["parts-5-crops", "deepmask-crops"], SCRATCH),
+    **dict.fromkeys(["pedestrians-5-crops", "pedestrians-deepmask-crops"], SCRATCH),
+    **dict.fromkeys(["nuclei-1", "nuclei-5"], SMALL_OBJECTS),
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 
@@ -151,11 +155,21 @@ def test_recipes_of_parts_differ_in_their_number_only(k: int) -> None:
     assert differences(f"parts-{k}", "parts-5") == {f"{BRANCH}.mask_head.init_args.k": (k, 5)}
 
 
+def test_recipes_of_nuclei_differ_in_the_number_of_parts_only() -> None:
+    assert differences("nuclei-1", "nuclei-5") == {f"{BRANCH}.mask_head.init_args.k": (1, 5)}
+
+
 def test_crops_differ_in_what_is_trained_on_only() -> None:
     changed = differences("parts-5-crops", "parts-5")
     assert {path.split(".")[1] for path in changed} == {"augmentation"}
 
 
-def test_deepmask_differs_in_its_mask_head_only() -> None:
-    changed = differences("deepmask-crops", "parts-5-crops")
+@pytest.mark.parametrize("data", ["", "pedestrians-"])
+def test_deepmask_differs_in_its_mask_head_only(data: str) -> None:
+    changed = differences(f"{data}deepmask-crops", f"{data}{'5' if data else 'parts-5'}-crops")
     assert {path.removeprefix(f"{BRANCH}.").split(".")[0] for path in changed} == {"mask_head"}
+
+
+def test_recipes_of_pedestrians_differ_in_their_data_only() -> None:
+    changed = differences("pedestrians-5-crops", "parts-5-crops")
+    assert {path.split(".")[1] for path in changed} == {"train", "evaluate"}

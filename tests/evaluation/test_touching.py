@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def image_of(*objects: tuple[int, int, int, bool]) -> AnnotatedImage:
     return AnnotatedImage(1, Path("image.png"), HEIGHT, WIDTH, tuple(instances))
 
 
-def counted(image: AnnotatedImage, gap: float = 8) -> list[bool]:
+def counted(image: AnnotatedImage, gap: float | None = 8) -> list[bool]:
     return [not instance.crowd for instance in touching_only(image, gap).instances]
 
 
@@ -38,6 +39,15 @@ def test_a_gap_is_counted_from_pixel_to_pixel(gap: float, expected: bool) -> Non
     """Columns 9 and 13 are four apart."""
     image = image_of((0, 10, 1, False), (13, 20, 1, False))
     assert counted(image, gap) == [expected, expected]
+
+
+def test_voc_has_a_ring_between_objects_that_touch() -> None:
+    """Columns 9 and 14 are five apart, and the five are void, or background."""
+    image = image_of((0, 10, 1, False), (14, 20, 1, False))
+    void = np.zeros((HEIGHT, WIDTH), np.bool_)
+    void[:, 10:14] = True
+    assert counted(replace(image, void=encode(void)), None) == [True, True]
+    assert counted(image, None) == [False, False]
 
 
 CASES = {
@@ -59,7 +69,7 @@ def test_by_hand(objects: list[tuple[int, int, int, bool]], expected: list[bool]
 
 def test_recall_is_of_the_objects_that_touch() -> None:
     """Of three objects, one alone: a proposal for each of the others finds all that count."""
-    image = image_of((0, 10, 1, False), (12, 20, 1, False), (40, 50, 1, False))
+    image = image_of((0, 10, 1, False), (11, 20, 1, False), (40, 50, 1, False))
     proposals = [instance.mask for instance in image.instances[:2]]
     report = summarize([match(touching_only(image), proposals)])
     assert report.objects["all"] == 2

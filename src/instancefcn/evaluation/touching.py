@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from instancefcn.rle import decode
 from instancefcn.types import AnnotatedImage
 
-GAP = 8.0
-"""Pixels between objects that touch: VOC's void ring between two of them is five wide."""
+ADJOINING, RING = 2.0, 8.0
+"""Pixels from an object to another that touches it: without and with VOC's void ring between them,
+which is five wide."""
 
 
-def touching_only(image: AnnotatedImage, gap: float = GAP) -> AnnotatedImage:
+def touching_only(image: AnnotatedImage, gap: float | None = None) -> AnnotatedImage:
     """The image with all other objects marked as crowds, which recall does not count.
 
     An object touches another if both are of one category, neither is a crowd, and the nearest two
-    pixels of them are at most ``gap`` apart. Invariant: no mask changes, and none comes or goes.
+    pixels of them are at most ``gap`` apart; None: ``RING`` in an image with void pixels, else
+    ``ADJOINING``. Invariant: no mask changes, and none comes or goes.
     """
+    if gap is None:
+        gap = ADJOINING if image.void is None else RING
     masks = [decode(instance.mask) for instance in image.instances]
     held: dict[int, NDArray[np.int32]] = {}  # of each category: how many objects hold a pixel
     for instance, mask in zip(image.instances, masks, strict=True):

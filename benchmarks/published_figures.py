@@ -1,0 +1,57 @@
+"""Figures that others published, to stand beside ours: not measured here."""
+
+from __future__ import annotations
+
+from results_page import markdown_table
+
+Averages = tuple[float | None, float | None, float | None]
+"""AR@10, AR@100 and AR@1000 in percent; None where none was published."""
+
+HEADER = ("published", "AR@10", "AR@100", "AR@1000")
+
+VOC2012: dict[str, Averages] = {
+    "Selective Search": (7.0, 23.5, 43.3),
+    "MCG": (18.9, 36.8, 49.5),
+    "~DeepMask, trained on crops": (31.2, 42.9, 47.0),
+    "MNC": (33.4, 48.5, 53.8),
+    "InstanceFCN, k = 5, trained on crops": (37.4, 48.4, 51.4),
+    "InstanceFCN, k = 3": (38.3, 49.2, 52.1),
+    "InstanceFCN, k = 5": (38.9, 49.7, 52.6),
+    "InstanceFCN, k = 7": (38.8, 49.7, 52.7),
+}
+"""VOC 2012 val, official masks; of Dai et al., ECCV 2016, section 4.1, whose networks were trained
+on 5,623 images with SBD's masks."""
+
+MS_COCO: dict[str, Averages] = {
+    "GOP": (2.3, 12.3, 25.3),
+    "RIGOR": (None, 9.4, 25.3),
+    "Selective Search": (2.5, 9.5, 23.0),
+    "MCG": (7.7, 18.6, 29.9),
+    "DeepMask": (12.6, 24.5, 33.1),
+    "DeepMaskZoom": (12.7, 26.1, 36.6),
+    "InstanceFCN, k = 5": (16.6, 31.7, 39.2),
+}
+"""The first 5,000 images of MS COCO val2014; of Dai et al., section 4.2, trained on 80,000."""
+
+
+def published_tables() -> str:
+    """Both tables, each under a line that says what its figures are of."""
+    coco = "On the first 5,000 images of **MS COCO val2014**, of networks trained on 80,000 images:"
+    return f"{published_on_voc()}\n\n{coco}\n\n{_table(MS_COCO)}"
+
+
+def published_on_voc() -> str:
+    voc = (
+        "On **VOC 2012 val**, by the official masks, of networks trained on 5,623 images with "
+        "SBD's masks (Dai et al. 2016):"
+    )
+    return f"{voc}\n\n{_table(VOC2012)}"
+
+
+def _table(figures: dict[str, Averages]) -> str:
+    rows = [(method, *map(_cell, averages)) for method, averages in figures.items()]
+    return markdown_table(HEADER, rows)
+
+
+def _cell(average: float | None) -> str:
+    return "-" if average is None else f"{average:.1f}"
