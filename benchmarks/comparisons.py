@@ -102,18 +102,20 @@ def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
     rows, within = [], []
     for one, other in pairs:
         difference, spread = compare(results[one], results[other])
-        cells = []
-        for name, value, limit in zip(HEADER[2:8], difference, spread, strict=True):
-            beyond = abs(value) > limit
-            cells.append(f"**{value:+.1f}**" if beyond else f"{value:+.1f}")
-            if not beyond:
-                within.append(f"{one} against {other} in {name}")
+        beyond = np.abs(difference) > spread
+        cells = [
+            f"**{value:+.1f}**" if large else f"{value:+.1f}"
+            for value, large in zip(difference, beyond, strict=True)
+        ]
         rows.append((f"{one}, less {other}", *cells, published_difference(one, other)))
-    table = markdown_table(("difference", *HEADER[2:8], "the paper's, VOC 2012 val"), rows)
-    chance = "; ".join(within) if within else "none"
+        small = [name for name, large in zip(HEADER[2:8], beyond, strict=True) if not large]
+        if small:
+            within.append(f"{one} against {other} in {'; '.join(small)}")
+    table = markdown_table(("difference", *HEADER[2:8], "published, VOC 2012 val"), rows)
+    chance = "".join(f"\n- {line}" for line in within) if within else " nothing."
     return (
         f"{table}\n\nA difference in bold is larger than the two standard deviations together. "
-        f"Within the spread, so nothing to go by: {chance}."
+        f"Within the spread, so nothing to go by:\n{chance}"
     )
 
 

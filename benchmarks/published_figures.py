@@ -36,14 +36,17 @@ MS_COCO: dict[str, Averages] = {
 
 def published_tables() -> str:
     """Both tables, each under a line that says what its figures are of."""
-    coco = "On the first 5,000 images of **MS COCO val2014**, of networks trained on 80,000 images:"
+    coco = (
+        "Published on the first 5,000 images of **MS COCO val2014**, of networks trained on 80,000 "
+        "images:"
+    )
     return f"{published_on_voc()}\n\n{coco}\n\n{_table(MS_COCO)}"
 
 
 def published_on_voc() -> str:
     voc = (
-        "On **VOC 2012 val**, by the official masks, of networks trained on 5,623 images with "
-        "SBD's masks (Dai et al. 2016):"
+        "Published on **VOC 2012 val**, by the official masks, of networks trained on 5,623 "
+        "images with SBD's masks (Dai et al. 2016):"
     )
     return f"{voc}\n\n{_table(VOC2012)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ INK, GREY, LIGHT = "#222222", "#666666", "#e3e3e3"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 SHADES = matplotlib.colormaps["Blues"]
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 4.7, 0.65, 0.25, 1.2, 0.55  # of a figure and its margins, inch
+NAMES = 2.2  # the width of a column of methods' names
 LEGEND: dict[str, Any] = {
     "fontsize": 8.5,
     "labelcolor": INK,
@@ -46,15 +48,18 @@ def plot_average(path: Path, reports: Reports, data: str) -> None:
 
     The reports should hold many numbers, e.g. 1, 2, 5, 10 .. 1000.
     """
-    figure, (axes,) = _figure(1, 6.4, "Average recall of object masks", reports, data)
-    for i, (method, report) in enumerate(reports.items()):
+    figure, (axes,) = _figure(1, 8.4, "Average recall of object masks", reports, data)
+    for i, report in enumerate(reports.values()):
         averages = [100 * report.average(count) for count in report.counts]
-        axes.plot(report.counts, averages, color=_colour(i), label=method, lw=2)
+        axes.plot(report.counts, averages, color=_colour(i), lw=2)
     axes.set(xscale="log", xlabel="proposals an image")
     axes.set_xlim(min(report.counts), max(report.counts))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.tick_params(which="minor", length=0)
-    axes.legend(loc="upper left", **LEGEND)
+    ends = (report.average(max(report.counts)) for report in reports.values())
+    highest = max(filter(math.isfinite, ends), default=1.0)  # NaN: there are no objects
+    axes.set_ylim(0, min(100, 10 * math.ceil(10 * highest + 0.5)))
+    _name_lines(figure, axes, list(reports))
     _save(figure, path)
 
 
@@ -72,9 +77,8 @@ def _recall_of_one(reports: Reports, data: str) -> Figure:
 
 def _recall_of_several(reports: Reports, data: str) -> Figure:
     counts = next(iter(reports.values())).counts
-    figure, panels = _figure(
-        len(counts), max(3.4 * len(counts), 10.2), "Recall of object masks", reports, data
-    )
+    width = 3.4 * len(counts) + NAMES
+    figure, panels = _figure(len(counts), width, "Recall of object masks", reports, data)
     for axes, count in zip(panels, counts, strict=True):
         for i, report in enumerate(reports.values()):
             label = f"AR {percent(report.average(count))}"
@@ -82,19 +86,26 @@ def _recall_of_several(reports: Reports, data: str) -> Figure:
             axes.plot(IOUS, recall, color=_colour(i), label=label, lw=2, clip_on=False)
         axes.set_title(f"{count:,} proposals", loc="left", fontsize=9, color=INK)
         axes.set(xlim=(0.5, 1), xlabel="IoU")
-        axes.legend(loc="lower left", **LEGEND)
-    corner = (panels[-1].get_position().x1, 1)
-    figure.legend(
-        panels[0].lines, list(reports), loc="upper right", bbox_to_anchor=corner, **LEGEND
-    )
+        axes.legend(loc="upper right", **LEGEND)  # recall falls: there is room
+    _name_lines(figure, panels[-1], list(reports))
     return figure
+
+
+def _name_lines(figure: Figure, axes: Axes, names: list[str]) -> None:
+    """The methods' names, right of the last panel, where no line is."""
+    place = axes.get_position()
+    corner = (place.x1 + 0.1 / figure.get_figwidth(), place.y1)
+    figure.legend(axes.lines, names, loc="upper left", bbox_to_anchor=corner, **LEGEND)
 
 
 def _figure(
     panels: int, width: float, title: str, reports: Reports, data: str
 ) -> tuple[Figure, list[Axes]]:
-    """Empty panels side by side under a title and a few words on data and protocol."""
-    left, right = LEFT / width, 1 - RIGHT / width
+    """Empty panels side by side under a title and a few words on data and protocol, and room for
+    names at the right if there are several methods.
+    """
+    beside = NAMES if len(reports) > 1 else RIGHT
+    left, right = LEFT / width, 1 - beside / width
     figure = Figure((width, HEIGHT), dpi=150)
     grid = figure.subplots(1, panels, sharey=True, squeeze=False)
     figure.subplots_adjust(left, BOTTOM / HEIGHT, right, 1 - TOP / HEIGHT, wspace=0.12)
