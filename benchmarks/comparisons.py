@@ -9,16 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import CROPS, DEEPMASK, FCN, K3, K5, K7
+from instancefcn.evaluation.recall import COUNTS
 from instancefcn.evaluation.report import DEFINITIONS, describe
 from measuring import Measured
 from published_figures import VOC2012, published_tables
 from results_page import markdown_table
 
-SHOWN = (10, 100, 1000)
-HEADER = (
-    *("method", "runs", *(f"AR@{n}" for n in SHOWN), *(f"touching, AR@{n}" for n in SHOWN)),
-    *("weights of the mask head", "s an image"),
-)
+AVERAGES = (*(f"AR@{n}" for n in COUNTS), *(f"touching, AR@{n}" for n in COUNTS))
+HEADER = ("method", "runs", *AVERAGES, "weights of the mask head", "s an image")
 COMPARED = ((FCN, K5), (K3, K5), (K7, K5), (CROPS, K5), (DEEPMASK, CROPS))
 """Pairs of methods that differ in one part: the paper's questions."""
 
@@ -28,10 +26,10 @@ PUBLISHED_AS = {CROPS: f"{K5}, trained on crops", DEEPMASK: "~DeepMask, trained 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a method: the mask head's weights, and the median seconds an image, None if not timed."""
+    """Of a method: the mask head's weights, 0 without one, and the median seconds an image."""
 
     weights: int
-    seconds: float | None
+    seconds: float
 
 
 Results = Mapping[str, Sequence[Measured]]
@@ -39,16 +37,21 @@ Results = Mapping[str, Sequence[Measured]]
 
 
 def averages(runs: Sequence[Measured]) -> NDArray[np.float64]:
-    """AR in percent, (runs, 6): at each of ``SHOWN`` for all objects, then for those touching."""
+    """``AVERAGES`` in percent: (runs, 6)."""
     return np.array(
-        [[100 * r.average(n) for r in (run.objects, run.touching) for n in SHOWN] for run in runs]
+        [[100 * r.average(n) for r in (run.objects, run.touching) for n in COUNTS] for run in runs]
     )
 
 
 def page(
-    results: Mapping[str, Results], costs: Mapping[str, Mapping[str, Cost]], stamp: str
+    results: Mapping[str, Results],
+    costs: Mapping[str, Mapping[str, Cost]],
+    scenes: Sequence[str],
+    stamp: str,
 ) -> str:
-    """The section of results.md: ``results`` and ``costs`` by set, then by method."""
+    """The section of results.md: ``results`` and ``costs`` by set, then by method; the names of
+    the photos that ``show-maps`` drew.
+    """
     sets = "\n\n".join(of_set(label, results[label], costs[label]) for label in results)
     return f"""
 ## The paper's comparisons
@@ -67,10 +70,19 @@ photos in turns.
 
 ![AR against the number of proposals of all methods](images/comparison_average.png)
 
+{separations(scenes)}
+
 ### Published figures
 
 Not measured here. {published_tables()}
 """
+
+
+def separations(scenes: Sequence[str]) -> str:
+    return "\n\n".join(
+        f"![How a plain FCN and InstanceFCN see {photo}](images/score_maps/{photo}.png)"
+        for photo in scenes
+    )
 
 
 def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
@@ -92,9 +104,8 @@ def row(name: str, runs: Sequence[Measured], cost: Cost) -> tuple[str, ...]:
     if len(runs) > 1:
         pairs = zip(cells, each.std(0, ddof=1), strict=True)
         cells = [f"{cell} ± {deviation:.1f}" for cell, deviation in pairs]
-    seconds = "-" if cost.seconds is None else f"{cost.seconds:.2f}"
     weights = f"{cost.weights / 1e6:.2f} M" if cost.weights else "-"
-    return name, str(len(runs)), *cells, weights, seconds
+    return name, str(len(runs)), *cells, weights, f"{cost.seconds:.2f}"
 
 
 def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
@@ -108,10 +119,10 @@ def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
             for value, large in zip(difference, beyond, strict=True)
         ]
         rows.append((f"{one}, less {other}", *cells, published_difference(one, other)))
-        small = [name for name, large in zip(HEADER[2:8], beyond, strict=True) if not large]
+        small = [name for name, large in zip(AVERAGES, beyond, strict=True) if not large]
         if small:
             within.append(f"{one} against {other} in {'; '.join(small)}")
-    table = markdown_table(("difference", *HEADER[2:8], "published, VOC 2012 val"), rows)
+    table = markdown_table(("difference", *AVERAGES, "published, VOC 2012 val"), rows)
     chance = "".join(f"\n- {line}" for line in within) if within else " nothing."
     return (
         f"{table}\n\nA difference in bold is larger than the two standard deviations together. "
@@ -136,6 +147,4 @@ def published_difference(one: str, other: str) -> str:
     a, b = (VOC2012.get(PUBLISHED_AS.get(name, name)) for name in (one, other))
     if a is None or b is None:
         return "-"
-    return " / ".join(
-        f"{x - y:+.1f}" for x, y in zip(a, b, strict=True) if x is not None and y is not None
-    )
+    return " / ".join(f"{x - y:+.1f}" for x, y in zip(a, b, strict=True))

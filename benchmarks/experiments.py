@@ -15,13 +15,13 @@ from instancefcn.apps.train import changes
 from instancefcn.models import load_model
 from instancefcn.recipe import read_recipe, shipped_recipes
 
-FCN, K3, K5, K7 = (
-    "plain FCN, k = 1",
-    "InstanceFCN, k = 3",
-    "InstanceFCN, k = 5",
-    "InstanceFCN, k = 7",
-)
-CROPS, DEEPMASK, VGG = "InstanceFCN, k = 5, crops", "~DeepMask, crops", "InstanceFCN, VGG-16"
+FCN = "plain FCN, k = 1"
+K3 = "InstanceFCN, k = 3"
+K5 = "InstanceFCN, k = 5"
+K7 = "InstanceFCN, k = 7"
+CROPS = "InstanceFCN, k = 5, crops"
+DEEPMASK = "~DeepMask, crops"
+VGG = "InstanceFCN, VGG-16"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from instancefcn.files import whole_file
 from instancefcn.types import AnnotatedImage, Rle
 from results_page import commit
 
-COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Numbers of proposals at which recall is measured, enough to draw it against them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def measured(source: Path, labels: Iterable[str], find: Find) -> dict[str, Measu
 def measure(found: Iterable[tuple[AnnotatedImage, Sequence[Rle]]]) -> Measured:
     matches = [(match(i, masks), match(touching_only(i), masks)) for i, masks in found]
     every, touching = ([pair[at] for pair in matches] for at in (0, 1))
-    return Measured(summarize(every, COUNTS), summarize(touching, COUNTS), commit())
+    return Measured(summarize(every, CURVE), summarize(touching, CURVE), commit())
 
 
 def to_json(figures: Measured) -> dict[str, Any]:

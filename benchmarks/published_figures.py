@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from results_page import markdown_table
+from collections.abc import Mapping, Sequence
 
-Averages = tuple[float | None, float | None, float | None]
-"""AR@10, AR@100 and AR@1000 in percent; None where none was published."""
+from results_page import markdown_table
 
 HEADER = ("published", "AR@10", "AR@100", "AR@1000")
 
-VOC2012: dict[str, Averages] = {
+VOC2012: dict[str, tuple[float, float, float]] = {
     "Selective Search": (7.0, 23.5, 43.3),
     "MCG": (18.9, 36.8, 49.5),
     "~DeepMask, trained on crops": (31.2, 42.9, 47.0),
@@ -19,10 +18,10 @@ VOC2012: dict[str, Averages] = {
     "InstanceFCN, k = 5": (38.9, 49.7, 52.6),
     "InstanceFCN, k = 7": (38.8, 49.7, 52.7),
 }
-"""VOC 2012 val, official masks; of Dai et al., ECCV 2016, section 4.1, whose networks were trained
-on 5,623 images with SBD's masks."""
+"""AR in percent on VOC 2012 val, official masks; of Dai et al., ECCV 2016, section 4.1, whose
+networks were trained on 5,623 images with SBD's masks."""
 
-MS_COCO: dict[str, Averages] = {
+MS_COCO: dict[str, tuple[float | None, float, float]] = {
     "GOP": (2.3, 12.3, 25.3),
     "RIGOR": (None, 9.4, 25.3),
     "Selective Search": (2.5, 9.5, 23.0),
@@ -31,27 +30,28 @@ MS_COCO: dict[str, Averages] = {
     "DeepMaskZoom": (12.7, 26.1, 36.6),
     "InstanceFCN, k = 5": (16.6, 31.7, 39.2),
 }
-"""The first 5,000 images of MS COCO val2014; of Dai et al., section 4.2, trained on 80,000."""
+"""AR in percent on the first 5,000 images of MS COCO val2014, None where none was published; of
+Dai et al., section 4.2, trained on 80,000."""
 
 
 def published_tables() -> str:
     """Both tables, each under a line that says what its figures are of."""
     coco = (
-        "Published on the first 5,000 images of **MS COCO val2014**, of networks trained on 80,000 "
-        "images:"
+        "As published, on the first 5,000 images of **MS COCO val2014**, of networks trained on "
+        "80,000 images:"
     )
     return f"{published_on_voc()}\n\n{coco}\n\n{_table(MS_COCO)}"
 
 
 def published_on_voc() -> str:
     voc = (
-        "Published on **VOC 2012 val**, by the official masks, of networks trained on 5,623 "
+        "As published, on **VOC 2012 val**, by the official masks, of networks trained on 5,623 "
         "images with SBD's masks (Dai et al. 2016):"
     )
     return f"{voc}\n\n{_table(VOC2012)}"
 
 
-def _table(figures: dict[str, Averages]) -> str:
+def _table(figures: Mapping[str, Sequence[float | None]]) -> str:
     rows = [(method, *map(_cell, averages)) for method, averages in figures.items()]
     return markdown_table(HEADER, rows)
 

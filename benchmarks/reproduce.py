@@ -13,14 +13,15 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import track
 
-from comparisons import SHOWN, Cost, Results, page
+from comparisons import Cost, Results, page
 from dev_sets import COCO, VOC, dev_sets
 from experiments import EXPERIMENTS, Run, run_of, train, trained
+from instancefcn.apps.evaluate import find
 from instancefcn.apps.numbers import count
 from instancefcn.apps.selective_search import Task, search, search_all
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_average, plot_recall
-from instancefcn.evaluation.recall import RecallReport
+from instancefcn.evaluation.recall import COUNTS, RecallReport
 from instancefcn.evaluation.results import read_results, write_results
 from instancefcn.geometry import proposals_to_rle
 from instancefcn.predictor import Predictor
@@ -48,11 +49,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     experiments = [e for e in experiments if e.sets]
     if not experiments:
-        raise ValueError(f"{arguments.data}: the data sets are not there; give --data")
+        raise ValueError(f"{arguments.data}: none of the data sets is there; give --data")
     runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds]
     overrides = [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
-    plan(runs, overrides)
-    for run in runs:
+    for run in plan(runs, overrides):
         finish(run, overrides)
     results = measure_runs(runs, sets)
     if not arguments.without_search:
@@ -61,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 results[label][SEARCH] = [measure_search(label, sets[label], arguments.runs)]
     stamp = conditions()  # before a page is written: that would count as a change
     costs = {label: time_methods(label, results[label], runs, sets[label]) for label in results}
-    write_section(arguments.page, "reproduce", page(results, costs, stamp))
-    write_section(arguments.summary, "published", published_on_voc())
     draw(results, arguments.pictures)
-    draw_separations(runs, sets, arguments.pictures)
+    scenes = draw_separations(runs, sets, arguments.pictures)
+    write_section(arguments.page, "reproduce", page(results, costs, scenes, stamp))
+    write_section(arguments.summary, "published", published_on_voc())
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -84,19 +84,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def plan(runs: Sequence[Run], overrides: Sequence[str]) -> None:
-    """Say what is to be trained, and how long each takes."""
+def plan(runs: Sequence[Run], overrides: Sequence[str]) -> list[Run]:
+    """The runs to be trained; says how many of each experiment, and how long each takes."""
     left = [run for run in runs if not trained(run, overrides)]
     for experiment in dict.fromkeys(run.experiment for run in runs):
         number = sum(run.experiment == experiment for run in left)
         state = f"{number} runs to train, each {experiment.minutes}" if number else "trained"
         print(f"{experiment.recipe}: {state}", file=sys.stderr)
+    return left
 
 
 def finish(run: Run, overrides: Sequence[str]) -> None:
-    """Train a run to its end, if it is not."""
-    if trained(run, overrides):
-        return
+    """Train a run to its end, and say how long that took."""
     start = perf_counter()
     train(run, overrides)
     minutes = (perf_counter() - start) / 60
@@ -107,19 +106,16 @@ def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Me
     """By set, in the order of the tables, and by method the figures of its runs."""
     results: dict[str, dict[str, list[Measured]]] = {}
     for run in runs:
-        figures = measured(run.model, run.experiment.sets, partial(find, run.model, sets))
+        figures = measured(run.model, run.experiment.sets, partial(find_on, run.model, sets))
         for label, of_set in figures.items():
             results.setdefault(label, {}).setdefault(run.experiment.name, []).append(of_set)
     return results
 
 
-def find(model: Path, sets: Sets, label: str) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
+def find_on(model: Path, sets: Sets, label: str) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
     """A model's masks of each image of a set."""
-    predictor, dataset = Predictor.from_pretrained(model), sets[label]
-    words = f"{model.parent.name} on {dataset.name}"
-    for index in track(range(len(dataset)), words, console=Console(stderr=True)):
-        image = dataset[index]
-        yield image, list(proposals_to_rle(predictor(image.path)))
+    print(f"{model.parent.name} on {sets[label].name}", file=sys.stderr)
+    return find(Predictor.from_pretrained(model), sets[label], len(sets[label]))
 
 
 def measure_search(label: str, dataset: Dataset, runs: Path) -> Measured:
@@ -179,7 +175,7 @@ def draw(results: Mapping[str, Results], folder: Path) -> None:
     label, methods = next(iter(results.items()))
     reports = {name: runs[0].objects for name, runs in methods.items()}
     plot_average(folder / "comparison_average.png", reports, label)
-    few = {name: only(report, SHOWN) for name, report in reports.items()}
+    few = {name: only(report, COUNTS) for name, report in reports.items()}
     plot_recall(folder / "comparison_recall.png", few, label)
 
 

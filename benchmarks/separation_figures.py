@@ -8,11 +8,8 @@ from pathlib import Path
 
 from dev_sets import VOC
 from experiments import Run
+from instancefcn.apps.cli import main as instancefcn
 from instancefcn.data.dataset import Dataset
-from instancefcn.data.images import read_image
-from instancefcn.predictor import Predictor
-from instancefcn.score_maps.picture import write_picture
-from instancefcn.score_maps.separation import parts_of_levels, plain_map, separate
 
 
 @dataclass(frozen=True)
@@ -23,27 +20,29 @@ class Scene:
     photo: str
     model: str
     fcn: str
-    picture: str
 
 
-SCENES = (Scene(VOC, "2008_002240", "parts-5", "parts-1", "separation_scooters.png"),)
+SCENES = (Scene(VOC, "2008_002240", "parts-5", "parts-1"),)
 
 
-def draw_separations(runs: Sequence[Run], sets: Mapping[str, Dataset], folder: Path) -> None:
-    """A picture of each scene whose photo and models there are."""
+def draw_separations(runs: Sequence[Run], sets: Mapping[str, Dataset], folder: Path) -> list[str]:
+    """Pictures by ``instancefcn show-maps`` in score_maps of the folder, of the photos returned:
+    of the scenes those whose photo and models there are.
+    """
     models = {run.experiment.recipe: run.model for run in reversed(runs)}  # of the first seed
+    drawn = []
     for scene in SCENES:
-        if scene.label in sets and {scene.model, scene.fcn} <= models.keys():
-            dataset = sets[scene.label]
-            paths = (dataset[i].path for i in range(len(dataset)))
-            path = next((path for path in paths if path.stem == scene.photo), None)
-            if path:
-                draw_scene(path, models[scene.model], models[scene.fcn], folder / scene.picture)
+        if scene.label not in sets or not {scene.model, scene.fcn} <= models.keys():
+            continue
+        dataset = sets[scene.label]
+        for path in (dataset[i].path for i in range(len(dataset))):
+            if path.stem == scene.photo:
+                show_maps(path, models[scene.model], models[scene.fcn], folder)
+                drawn.append(scene.photo)
+    return drawn
 
 
-def draw_scene(photo: Path, model: Path, fcn: Path, picture: Path) -> None:
-    predictor = Predictor.from_pretrained(model)
-    ks = parts_of_levels(predictor, str(model))
-    separation = separate(predictor, ks, read_image(photo))
-    plain = plain_map(Predictor.from_pretrained(fcn), separation.pixels, separation)
-    write_picture(picture, separation, plain)
+def show_maps(photo: Path, model: Path, fcn: Path, folder: Path) -> None:
+    words = ["show-maps", photo, "--model", model, "--fcn", fcn, "--output", folder]
+    code = instancefcn([str(word) for word in words])
+    assert code == 0, "photo and models were there"

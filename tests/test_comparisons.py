@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from collections.abc import Callable, Iterator
@@ -55,8 +56,8 @@ def test_a_row_is_mean_and_deviation_over_seeds(script: Script) -> None:
         *("1.50 M", "0.30"),
     )
     assert comparisons["row"]("method", runs[:1], cost)[2:5] == ("10.0", "50.0", "50.0")
-    bottom_up = comparisons["row"]("search", runs[:1], comparisons["Cost"](0, None))
-    assert bottom_up[-2:] == ("-", "-")
+    bottom_up = comparisons["row"]("search", runs[:1], comparisons["Cost"](0, 0.3))
+    assert bottom_up[-2:] == ("-", "0.30")
 
 
 def test_only_a_difference_beyond_both_deviations_is_bold(script: Script) -> None:
@@ -83,6 +84,23 @@ def test_methods_that_the_paper_does_not_have_have_no_published_difference(scrip
     assert published("plain FCN, k = 1", K5) == "-"
     crops = "InstanceFCN, k = 5, crops"
     assert published("~DeepMask, crops", crops) == "-6.2 / -5.5 / -4.4"
+
+
+def test_figures_come_back_from_json(script: Script) -> None:
+    measuring = script("measuring")
+    recall = np.random.default_rng(0).random((3, 4, 11))
+    recall[1, 2] = np.nan  # no object of that area
+    objects = {"all": 4, "small": 0, "medium": 1, "large": 3}
+    report = RecallReport((10, 100, 1000), recall, 7, objects, void=True)
+    figures = measuring["Measured"](report, report_of(np.full(3, 0.5)), "abc")
+    back = measuring["from_json"](json.loads(json.dumps(measuring["to_json"](figures))))
+    assert back.commit == "abc"
+    assert back.objects.counts == report.counts
+    assert back.objects.objects == objects
+    assert back.objects.images == 7
+    assert back.objects.void
+    np.testing.assert_array_equal(back.objects.recall, recall)
+    np.testing.assert_array_equal(back.touching.recall, figures.touching.recall)
 
 
 def image_of_bars(*ends: tuple[int, int]) -> AnnotatedImage:

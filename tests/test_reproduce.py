@@ -65,6 +65,7 @@ def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
     page = (folder / "page.md").read_text()
     assert page.count("| plain FCN, k = 1 | 1 | ") == 1
     assert page.count("| Selective Search, fast | 1 | ") == 1
+    assert "objects that touch another of their kind" in page
     assert "0 touch another of their kind" in page
     assert "| DeepMaskZoom | 12.7 | 26.1 | 36.6 |" in page
     assert "| InstanceFCN, k = 5 | 38.9 | 49.7 | 52.6 |" in (folder / "summary.md").read_text()
@@ -85,7 +86,7 @@ def test_no_data_is_one_line(tmp_path: Path) -> None:
     done = reproduce(tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
-        f"reproduce.py: error: {tmp_path / 'data'}: the data sets are not there; give --data\n"
+        f"reproduce.py: error: {tmp_path / 'data'}: none of the data sets is there; give --data\n"
     )
 
 

@@ -69,9 +69,9 @@ def test_by_hand(objects: list[tuple[int, int, int, bool]], expected: list[bool]
 
 def test_recall_is_of_the_objects_that_touch() -> None:
     """Of three objects, one alone: a proposal for each of the others finds all that count."""
-    image = image_of((0, 10, 1, False), (11, 20, 1, False), (40, 50, 1, False))
+    image = image_of((0, 10, 1, False), (12, 20, 1, False), (40, 50, 1, False))
     proposals = [instance.mask for instance in image.instances[:2]]
-    report = summarize([match(touching_only(image), proposals)])
+    report = summarize([match(touching_only(image, 8), proposals)])
     assert report.objects["all"] == 2
     assert report.average(10) == 1
     assert summarize([match(image, proposals)]).average(10) == pytest.approx(2 / 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +15,6 @@ from instancefcn.apps.numbers import count
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_recall
 from instancefcn.evaluation.recall import (
-    Matches,
     RecallReport,
     evaluate_recall,
     match,
@@ -33,6 +32,7 @@ from instancefcn.evaluation.results import read_results
 from instancefcn.files import whole_file
 from instancefcn.geometry import proposals_to_rle
 from instancefcn.predictor import Predictor
+from instancefcn.types import AnnotatedImage, Rle
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,12 +99,15 @@ def write(folder: Path, reports: Reports, data: str) -> None:
 
 def measure(predictor: Predictor, dataset: Dataset, images: int) -> RecallReport:
     """Recall of a model's proposals on the first so many images of a data set."""
+    return summarize(match(image, masks) for image, masks in find(predictor, dataset, images))
+
+
+def find(
+    predictor: Predictor, dataset: Dataset, images: int
+) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
+    """The first so many images of a data set, each with a model's masks on it, best first."""
     number = min(images, len(dataset))
     bar = track(range(number), f"evaluating on {dataset.name}", console=Console(stderr=True))
-    return summarize(_matches(predictor, dataset, bar))
-
-
-def _matches(predictor: Predictor, dataset: Dataset, indices: Iterable[int]) -> Iterator[Matches]:
-    for index in indices:
+    for index in bar:
         image = dataset[index]
-        yield match(image, list(proposals_to_rle(predictor(image.path))))
+        yield image, list(proposals_to_rle(predictor(image.path)))

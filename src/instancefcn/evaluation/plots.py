@@ -16,8 +16,8 @@ from instancefcn.evaluation.report import DEFINITIONS, Reports, describe, percen
 from instancefcn.files import whole_file
 
 INK, GREY, LIGHT = "#222222", "#666666", "#e3e3e3"
-# Okabe and Ito's colours, which the colour-blind can tell apart too.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+# Okabe and Ito's colours, which the colour-blind can tell apart too; grey for their yellow.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 SHADES = matplotlib.colormaps["Blues"]
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 4.7, 0.65, 0.25, 1.2, 0.55  # of a figure and its margins, inch
 NAMES = 2.2  # the width of a column of methods' names
