@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev_sets import VOC
+from dev_sets import NUCLEI, VOC
 from experiments import Run
 from instancefcn.apps.cli import main as instancefcn
 from instancefcn.data.dataset import Dataset
@@ -22,7 +22,10 @@ class Scene:
     fcn: str
 
 
-SCENES = (Scene(VOC, "2008_002240", "parts-5", "parts-1"),)
+SCENES = (
+    Scene(VOC, "2008_002240", "parts-5", "parts-1"),
+    Scene(NUCLEI, "a90401357d50e137", "nuclei-5", "nuclei-1"),
+)
 
 
 def draw_separations(runs: Sequence[Run], sets: Mapping[str, Dataset], folder: Path) -> list[str]:

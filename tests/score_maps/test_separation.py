@@ -193,6 +193,20 @@ def test_chosen_by_hand() -> None:
     )
 
 
+def test_those_that_touch_are_shown_first() -> None:
+    alone: list[list[float]] = [[0, 0, 9, 9], [0, 40, 9, 49], [0, 80, 9, 89]]
+    row: list[list[float]] = [[60, 0, 69, 9], [69, 0, 78, 9], [78, 5, 87, 14]]
+    boxes = [alone[0], row[2], alone[1], row[0], alone[2], row[1]]
+    chosen = choose(proposals_of(boxes, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    assert chosen.scores.tolist() == pytest.approx([0.9, 0.8, 0.6, 0.4])
+
+
+def test_without_any_that_touch_the_best_are_shown() -> None:
+    boxes: list[list[float]] = [[20.0 * i, 0, 20.0 * i + 9, 9] for i in range(6)]
+    chosen = choose(proposals_of(boxes, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    assert chosen.scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
+
+
 def test_weak_ones_and_those_without_pixels_are_left_out() -> None:
     boxes: list[list[float]] = [[0, 0, 9, 9], [20.6, 0, 21.4, 9], [40, 0, 60, 20], [70, 0, 90, 20]]
     chosen = choose(proposals_of(boxes, [0.9, 0.8, 0.31, 0.29]))

@@ -123,7 +123,7 @@ def _about_windows(separation: Separation) -> str:
         return f"No object was found in the windows of {size:.0f} pixels ({level})."
     return (
         f"Each square is a window of {separation.m} x {separation.m} cells, here {size:.0f} "
-        f"pixels wide ({level}). Of all windows these few hold the best masks."
+        f"pixels wide ({level}). Shown are a few with the best masks, neighbours first."
     )
 
 

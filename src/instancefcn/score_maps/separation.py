@@ -33,7 +33,7 @@ OVERLAP = 0.4
 """How much of the smaller of two tight boxes shown lies in the other at most."""
 
 LEADERS = 20
-"""How many of the best proposals choose the level at most."""
+"""How many of the best proposals choose the level, and how many windows are chosen from."""
 
 
 @dataclass(frozen=True)
@@ -172,18 +172,45 @@ def owner(levels: Sequence[Level], proposal: Proposals) -> int:
 
 
 def choose(proposals: Proposals) -> Proposals:
-    """The best few that hardly overlap in their tight boxes, though their windows may.
+    """A few of the best, those that touch first: separating them is what the maps are for.
 
-    At most ``MOST``, none that covers no pixel or whose score is far below the best one's.
+    At most ``MOST`` of ``distinct``: the best one that touches another, then always the best that
+    touches one of those chosen, or else the best that is left. Two touch if their tight boxes do.
+    Sorted by score, as given.
     """
+    candidates = distinct(proposals)
+    touch = _gaps(candidates.boxes) <= 0
     chosen: list[int] = []
+    left = list(range(len(candidates)))
+    while left and len(chosen) < MOST:
+        others = chosen or left
+        adjoining = (i for i in left if touch[i, [j for j in others if j != i]].any())
+        chosen.append(next(adjoining, left[0]))
+        left.remove(chosen[-1])
+    return candidates[torch.tensor(sorted(chosen), dtype=torch.int64)]
+
+
+def distinct(proposals: Proposals) -> Proposals:
+    """The best that hardly overlap in their tight boxes, though their windows may.
+
+    At most ``LEADERS``, none that covers no pixel or whose score is far below the best one's.
+    """
+    kept: list[int] = []
     for index, mask in enumerate(proposals_to_rle(proposals)):
-        if len(chosen) == MOST or proposals.scores[index] < proposals.scores[0] * WEAKEST:
+        if len(kept) == LEADERS or proposals.scores[index] < proposals.scores[0] * WEAKEST:
             break
-        boxes = proposals.boxes[[*chosen, index]]
+        boxes = proposals.boxes[[*kept, index]]
         if mask_area(mask) and (_shares(boxes[:-1], boxes[-1]) <= OVERLAP).all():
-            chosen.append(index)
-    return proposals[torch.tensor(chosen, dtype=torch.int64)]
+            kept.append(index)
+    return proposals[torch.tensor(kept, dtype=torch.int64)]
+
+
+def _gaps(boxes: Tensor) -> Tensor:
+    """Pixels between boxes (n, 4), along the axis that parts them most: (n, n), 0 or less where
+    they touch.
+    """
+    gaps = boxes[:, None, :2].maximum(boxes[:, :2]) - boxes[:, None, 2:].minimum(boxes[:, 2:])
+    return gaps.amax(2)
 
 
 def _shares(boxes: Tensor, box: Tensor) -> Tensor:
