@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev_sets import COCO, NUCLEI, PEDESTRIANS, VOC
+from dev_sets import COCO, NUCLEI, VOC
 from instancefcn.apps.train import changes
 from instancefcn.models import load_model
 from instancefcn.recipe import read_recipe, shipped_recipes
@@ -21,6 +21,8 @@ K5 = "InstanceFCN, k = 5"
 K7 = "InstanceFCN, k = 7"
 CROPS = "InstanceFCN, k = 5, crops"
 DEEPMASK = "~DeepMask, crops"
+CROPS_FEW = f"{CROPS}, few images"
+DEEPMASK_FEW = f"{DEEPMASK}, few images"
 VGG = "InstanceFCN, VGG-16"
 
 
@@ -49,11 +51,11 @@ EXPERIMENTS = (
     Experiment(K7, "parts-7"),
     Experiment(CROPS, "parts-5-crops"),
     Experiment(DEEPMASK, "deepmask-crops"),
+    Experiment(CROPS_FEW, "few-5-crops"),
+    Experiment(DEEPMASK_FEW, "few-deepmask-crops"),
     Experiment(VGG, "paper-small", sets=(VOC,), seeds=(0,)),
     Experiment(FCN, "nuclei-1", sets=(NUCLEI,)),
     Experiment(K5, "nuclei-5", sets=(NUCLEI,)),
-    Experiment(CROPS, "pedestrians-5-crops", sets=(PEDESTRIANS,)),
-    Experiment(DEEPMASK, "pedestrians-deepmask-crops", sets=(PEDESTRIANS,)),
 )
 
 

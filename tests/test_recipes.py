@@ -13,6 +13,8 @@ from lightning_fabric import Fabric
 
 from instancefcn.backbones import Vgg16
 from instancefcn.data.augmentation import FullImages
+from instancefcn.data.every import Every
+from instancefcn.data.voc import VocDataset
 from instancefcn.heads import ScoreMapHead
 from instancefcn.network import Branch
 from instancefcn.pyramid import PAPER_SIDES
@@ -30,7 +32,7 @@ SMALL = {
     **dict.fromkeys(["paper", "paper-small"], SMALL_IMAGES),
     **dict.fromkeys(["parts-1", "parts-3", "parts-5", "parts-7"], SMALL_IMAGES),
     **dict.fromkeys(["parts-5-crops", "deepmask-crops"], SCRATCH),
-    **dict.fromkeys(["pedestrians-5-crops", "pedestrians-deepmask-crops"], SCRATCH),
+    **dict.fromkeys(["few-5-crops", "few-deepmask-crops"], SCRATCH),
     **dict.fromkeys(["nuclei-1", "nuclei-5"], SMALL_OBJECTS),
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
@@ -164,12 +166,21 @@ def test_crops_differ_in_what_is_trained_on_only() -> None:
     assert {path.split(".")[1] for path in changed} == {"augmentation"}
 
 
-@pytest.mark.parametrize("data", ["", "pedestrians-"])
-def test_deepmask_differs_in_its_mask_head_only(data: str) -> None:
-    changed = differences(f"{data}deepmask-crops", f"{data}{'5' if data else 'parts-5'}-crops")
+@pytest.mark.parametrize(
+    ("deepmask", "other"),
+    [("deepmask-crops", "parts-5-crops"), ("few-deepmask-crops", "few-5-crops")],
+)
+def test_deepmask_differs_in_its_mask_head_only(deepmask: str, other: str) -> None:
+    changed = differences(deepmask, other)
     assert {path.removeprefix(f"{BRANCH}.").split(".")[0] for path in changed} == {"mask_head"}
 
 
-def test_recipes_of_pedestrians_differ_in_their_data_only() -> None:
-    changed = differences("pedestrians-5-crops", "parts-5-crops")
-    assert {path.split(".")[1] for path in changed} == {"train", "evaluate"}
+@pytest.mark.parametrize("recipe", ["5-crops", "deepmask-crops"])
+def test_recipes_of_few_images_differ_in_their_number_only(recipe: str) -> None:
+    whole = f"parts-{recipe}" if recipe[0] == "5" else recipe
+    changed = differences(f"few-{recipe}", whole)
+    assert {path.split(".")[1] for path in changed} == {"train"}
+    few, many = (read_recipe(name).recipe.train[0] for name in (f"few-{recipe}", whole))
+    assert isinstance(few, Every)
+    assert isinstance(many, VocDataset)
+    assert (few.dataset.name, few.step) == (many.name, 6)
