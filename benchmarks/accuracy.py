@@ -13,7 +13,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import track
 
-from dev_sets import COCO, PEDESTRIANS, VOC, dev_sets
+from dev_sets import COCO, PEDESTRIANS, VOC, DevSet, dev_sets
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.evaluation.recall import RecallReport, match, summarize
 from instancefcn.evaluation.report import average_table, to_markdown
@@ -27,6 +27,7 @@ from results_page import (
     conditions,
     fingerprint,
     markdown_table,
+    run_script,
     write_section,
 )
 
@@ -44,9 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables, rows = [], []
     every = dev_sets(arguments.data)
     sets = {label: every[label] for label in (VOC, COCO, PEDESTRIANS)}
-    voc, dev = sets[VOC]
-    sets["VOC as above, but void pixels counted as background"] = voc, WithoutVoid(dev)
-    for label, (folder, dataset) in sets.items():
+    without = DevSet(sets[VOC].folder, WithoutVoid(sets[VOC].dataset))
+    sets["VOC as above, but void pixels counted as background"] = without
+    for label, of in sets.items():
+        folder, dataset = of.folder, of.dataset
         if not folder.exists():
             tables.append(f"**{label}**: not measured, its images were not at hand.\n")
             print(f"accuracy.py: {label}: {folder} is not there, left out", file=sys.stderr)
@@ -143,7 +145,4 @@ def recall(predictor: Predictor, dataset: Dataset, images: int, name: str) -> Me
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(f"accuracy.py: error: {error}")
+    run_script(main)

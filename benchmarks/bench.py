@@ -27,7 +27,15 @@ from instancefcn.network import Branch, InstanceFCN
 from instancefcn.predictor import Predictor
 from instancefcn.pyramid import PAPER_SIDES
 from pasting import Pasting, compare_pasting
-from results_page import DATA, add_arguments, conditions, fingerprint, markdown_table, write_section
+from results_page import (
+    DATA,
+    add_arguments,
+    conditions,
+    fingerprint,
+    markdown_table,
+    run_script,
+    write_section,
+)
 
 STAGES = ("decode", "network", "proposals", "masks and RLE")
 
@@ -231,7 +239,4 @@ def milliseconds(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(f"bench.py: error: {error}")
+    run_script(main)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from instancefcn.data.coco import CocoDataset
@@ -14,19 +17,35 @@ PEDESTRIANS = "Penn-Fudan pedestrians, dev split"
 NUCLEI = "Nuclei (BBBC038), dev split"
 
 
-def dev_sets(data: Path) -> dict[str, tuple[Path, Dataset]]:
-    """The folder that each set needs, which may be missing, and the set."""
+@dataclass(frozen=True)
+class DevSet:
+    """A set and the folder that it needs, which may be missing."""
+
+    folder: Path
+    dataset: Dataset
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that is known of its images: others, or other masks of them, have another."""
+        digest = hashlib.sha256()
+        for image in (self.dataset[i] for i in range(len(self.dataset))):
+            masks = [i.mask for i in image.instances] + ([image.void] if image.void else [])
+            kinds = [(i.category, i.crowd) for i in image.instances]
+            known = (image.image_id, image.height, image.width, kinds, [m.counts for m in masks])
+            digest.update(repr(known).encode())
+        return digest.hexdigest()
+
+
+def dev_sets(data: Path) -> dict[str, DevSet]:
+    """The sets that lie, or would lie, in a folder, by what tables call them."""
     voc, coco = data / "VOCdevkit" / "VOC2012", data / "coco"
     pedestrians, nuclei = data / "pennfudan", data / "nuclei"
+    annotations = coco / "annotations" / "instances_val2017.json"
     return {
-        VOC: (voc, VocDataset(voc, "dev")),
-        COCO: (
-            coco,
-            CocoDataset(coco / "annotations" / "instances_val2017.json", coco / "val2017"),
+        VOC: DevSet(voc, VocDataset(voc, "dev")),
+        COCO: DevSet(coco, CocoDataset(annotations, coco / "val2017")),
+        PEDESTRIANS: DevSet(
+            pedestrians, CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev")
         ),
-        PEDESTRIANS: (
-            pedestrians,
-            CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev"),
-        ),
-        NUCLEI: (nuclei, CocoDataset(nuclei / "instances_dev.json", nuclei / "dev")),
+        NUCLEI: DevSet(nuclei, CocoDataset(nuclei / "instances_dev.json", nuclei / "dev")),
     }

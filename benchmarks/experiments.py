@@ -76,6 +76,13 @@ def run_of(experiment: Experiment, seed: int, runs: Path) -> Run:
     return Run(experiment, seed, runs / f"{experiment.recipe}-{seed}")
 
 
+def first_model(runs: Sequence[Run], name: str, label: str) -> Path:
+    """The model of the first run that tables call so, of those to be measured on a set."""
+    return next(
+        run.model for run in runs if run.experiment.name == name and label in run.experiment.sets
+    )
+
+
 def trained(run: Run, overrides: Sequence[str]) -> bool:
     """Has a run of this very recipe made all its steps?"""
     if not run.model.exists():

@@ -1,9 +1,9 @@
-"""What a method finds and what it costs, measured once and kept as JSON beside the method."""
+"""What a method finds and what it costs, measured once and kept in files beside the method."""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,90 +12,93 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from instancefcn.evaluation.recall import RecallReport, match, summarize
+from dev_sets import DevSet
+from instancefcn.checkpoint import read_tensors, write_tensors
+from instancefcn.data.dataset import Dataset
+from instancefcn.evaluation.recall import COUNTS, Matches, match
 from instancefcn.evaluation.touching import touching_only
-from instancefcn.files import whole_file
 from instancefcn.types import AnnotatedImage, Rle
 from results_page import commit
 
-CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""Numbers of proposals at which recall is measured, enough to draw it against them."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measured:
-    """Recall of the objects of a set, and of those that touch another of their kind; the commit
-    that measured.
+    """What a method found on each image of a set.
+
+    objects, touching: its matches with all objects, and with those that touch another of their
+    kind. masks (images,) int64: how many it gave, ``COUNTS[-1]`` at most. commit: what measured.
     """
 
-    objects: RecallReport
-    touching: RecallReport
+    objects: tuple[Matches, ...]
+    touching: tuple[Matches, ...]
+    masks: NDArray[np.int64]
     commit: str
 
 
-Find = Callable[[str], Iterable[tuple[AnnotatedImage, Sequence[Rle]]]]
-"""From what tables call a set to its images and what a method found on each."""
+Find = Callable[[Dataset], Iterable[tuple[AnnotatedImage, Sequence[Rle]]]]
+"""From a set to its images, each with what a method found on it, best first."""
 
 
-def measured(source: Path, labels: Iterable[str], find: Find) -> dict[str, Measured]:
-    """The figures by set of a method whose weights or results are the file ``source``.
+def measured(source: Path, dev: DevSet, find: Find) -> Measured:
+    """What a method whose weights or results are the file ``source`` finds on a set.
 
-    What is kept beside it, of the very same bytes, is not measured again; so a method that was
-    measured by an earlier commit keeps its figures, which name that commit.
+    Kept beside it, and measured again if the file's bytes or the set's annotations are others. A
+    method that was measured by an earlier commit keeps its figures, which name that commit.
     """
-    path = source.with_suffix(".measured.json")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    content = json.loads(path.read_text()) if path.exists() else {}
-    same = content.get("source") == digest
-    kept = {name: from_json(sets) for name, sets in content["sets"].items()} if same else {}
-    for label in labels:
-        if label not in kept:
-            kept[label] = measure(find(label))
-            sets = {name: to_json(figures) for name, figures in kept.items()}
-            with whole_file(path) as file:
-                file.write(json.dumps({"source": digest, "sets": sets}, indent=1).encode())
-    return {label: kept[label] for label in labels}
+    path = source.with_name(f"{source.stem}.{slug(dev.dataset.name)}.measured.safetensors")
+    of = {"source": hashlib.sha256(source.read_bytes()).hexdigest(), "set": dev.digest}
+    if path.exists():
+        tensors, header = read_tensors(path)
+        if header.items() >= of.items():
+            return unpack(tensors, header["commit"])
+    figures = measure(find(dev.dataset))
+    write_tensors(path, pack(figures), {**of, "commit": figures.commit})
+    return figures
 
 
 def measure(found: Iterable[tuple[AnnotatedImage, Sequence[Rle]]]) -> Measured:
-    matches = [(match(i, masks), match(touching_only(i), masks)) for i, masks in found]
-    every, touching = ([pair[at] for pair in matches] for at in (0, 1))
-    return Measured(summarize(every, CURVE), summarize(touching, CURVE), commit())
+    objects, touching, numbers = [], [], []
+    for image, masks in found:
+        first = masks[: COUNTS[-1]]
+        objects.append(match(image, first))
+        touching.append(match(touching_only(image), first))
+        numbers.append(len(first))
+    return Measured(tuple(objects), tuple(touching), np.array(numbers, np.int64), commit())
 
 
-def to_json(figures: Measured) -> dict[str, Any]:
-    """``from_json`` is the inverse."""
-    return {
-        "commit": figures.commit,
-        "objects": _report_to_json(figures.objects),
-        "touching": _report_to_json(figures.touching),
-    }
+def pack(figures: Measured) -> dict[str, Tensor]:
+    """As tensors, the objects of all images one after the other; ``unpack`` is the inverse."""
+    tensors = {"masks": torch.from_numpy(figures.masks)}
+    for name, matches in (("objects", figures.objects), ("touching", figures.touching)):
+        arrays: dict[str, NDArray[Any]] = {
+            "ranks": np.concatenate([m.ranks for m in matches], axis=-1),
+            "counted": np.concatenate([m.counted for m in matches], axis=-1),
+            "number": np.array([m.counted.shape[-1] for m in matches]),
+            "void": np.array([m.void for m in matches]),
+        }
+        tensors |= {f"{name}.{key}": torch.from_numpy(array) for key, array in arrays.items()}
+    return tensors
 
 
-def from_json(content: Mapping[str, Any]) -> Measured:
-    objects, touching = (_report_from_json(content[name]) for name in ("objects", "touching"))
-    return Measured(objects, touching, content["commit"])
+def unpack(tensors: Mapping[str, Tensor], commit: str) -> Measured:
+    def matches(name: str) -> tuple[Matches, ...]:
+        ranks, counted, number, void = (
+            tensors[f"{name}.{key}"].numpy() for key in ("ranks", "counted", "number", "void")
+        )
+        ends = number.cumsum()[:-1]
+        parts = zip(np.split(ranks, ends, -1), np.split(counted, ends, -1), void, strict=True)
+        return tuple(Matches(r, c, bool(v)) for r, c, v in parts)
+
+    return Measured(matches("objects"), matches("touching"), tensors["masks"].numpy(), commit)
 
 
-def _report_to_json(report: RecallReport) -> dict[str, Any]:
-    return {
-        "counts": report.counts,
-        "recall": report.recall.tolist(),
-        "images": report.images,
-        "objects": report.objects,
-        "void": report.void,
-    }
-
-
-def _report_from_json(content: Mapping[str, Any]) -> RecallReport:
-    return RecallReport(
-        tuple(content["counts"]),
-        np.array(content["recall"], np.float64),
-        content["images"],
-        content["objects"],
-        content["void"],
-    )
+def slug(name: str) -> str:
+    """A set's name as a part of a file's: "VOC2012 dev" is "voc2012-dev"."""
+    return re.sub(r"\W+", "-", name.lower())
 
 
 def seconds_each(

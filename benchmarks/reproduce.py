@@ -10,38 +10,45 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from rich.console import Console
-from rich.progress import track
+import numpy as np
+import yaml
 
-from comparisons import Cost, Results, page
-from dev_sets import COCO, VOC, dev_sets
-from experiments import EXPERIMENTS, Run, run_of, train, trained
+from comparisons import SEARCH, Cost, Results, page, picture
+from dev_sets import COCO, VOC, DevSet, dev_sets
+from experiments import EXPERIMENTS, Run, first_model, run_of, train, trained
 from instancefcn.apps.evaluate import find
 from instancefcn.apps.numbers import count
-from instancefcn.apps.selective_search import Task, search, search_all
+from instancefcn.apps.selective_search import Task, search, search_images
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_average, plot_recall
-from instancefcn.evaluation.recall import COUNTS, RecallReport
+from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.evaluation.results import read_results, write_results
 from instancefcn.geometry import proposals_to_rle
+from instancefcn.models import load_model
 from instancefcn.predictor import Predictor
 from instancefcn.types import AnnotatedImage, Rle
-from measuring import Measured, measured, seconds_each
+from measuring import Measured, measured, seconds_each, slug
 from published_figures import published_on_voc
-from results_page import DATA, PAGE, ROOT, conditions, write_section
+from results_page import DATA, ROOT, conditions, run_script, write_section
 from separation_figures import draw_separations
 
-SEARCH, STRATEGY = "Selective Search, fast", "fast"
+STRATEGY = "fast"
 SEARCHED = (VOC, COCO)
 TIMED = 8
-"""Photos that each method is timed on."""
+"""Photos that each method is timed on; the first of them warms up."""
 
-Sets = Mapping[str, Dataset]
+CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Numbers of proposals, enough to draw recall against them."""
+
+Sets = Mapping[str, DevSet]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
-    sets = {label: data for label, (at, data) in dev_sets(arguments.data).items() if at.exists()}
+    sets = {label: dev for label, dev in dev_sets(arguments.data).items() if dev.folder.exists()}
+    for label, dev in sets.items():  # a broken set is found now, not after hours
+        words = f"{len(dev.dataset)} images, annotations {dev.digest[:8]}"
+        print(f"{label}: {words}", file=sys.stderr)
     experiments = [
         replace(e, seeds=e.seeds[: arguments.seeds], sets=tuple(s for s in e.sets if s in sets))
         for e in EXPERIMENTS
@@ -58,13 +65,34 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not arguments.without_search:
         for label in SEARCHED:
             if label in results:
-                results[label][SEARCH] = [measure_search(label, sets[label], arguments.runs)]
-    stamp = conditions()  # before a page is written: that would count as a change
+                results[label][SEARCH] = [measure_search(sets[label], arguments.runs)]
+    write(arguments, results, runs, sets)
+
+
+def write(
+    arguments: argparse.Namespace,
+    results: Mapping[str, Results],
+    runs: Sequence[Run],
+    sets: Sets,
+) -> None:
+    """Time the methods, and write the page's section, README's, and the pictures."""
+    stamp = f"`make reproduce`{' ' if arguments.part else ''}{arguments.part}, {conditions()}"
     costs = {label: time_methods(label, results[label], runs, sets[label]) for label in results}
-    draw(results, arguments.pictures)
-    scenes = draw_separations(runs, sets, arguments.pictures)
-    write_section(arguments.page, "reproduce", page(results, costs, scenes, stamp))
-    write_section(arguments.summary, "published", published_on_voc())
+    images = arguments.output / "docs" / "images"
+    names = {label: sets[label].dataset.name for label in results}
+    for label, methods in results.items():
+        draw(methods, images, label, names[label])
+    scenes = draw_separations(results, runs, sets, images)
+    text = page(results, costs, names, scenes, f"{stamp} {timing()}")
+    write_section(arguments.output / "docs" / "results.md", "reproduce", text)
+    write_section(arguments.output / "README.md", "published", published_on_voc())
+
+
+def timing() -> str:
+    return (
+        f"Seconds are medians of {TIMED - 1} photos that methods took in turns, from the file to "
+        "the masks' RLE; Selective Search has one thread."
+    )
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -73,15 +101,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--data", type=Path, default=DATA, help="the folder of the data sets")
     add("--weights", type=Path, default=DATA.parent / "weights", help="of pretrained backbones")
     add("--runs", type=Path, default=ROOT / "runs" / "reproduce", help="where runs are kept")
-    add("--page", type=Path, default=PAGE, help="where the section goes")
-    add("--summary", type=Path, default=ROOT / "README.md", help="gets the published figures")
-    add("--pictures", type=Path, default=ROOT / "docs" / "images", help="where pictures go")
+    add("--output", type=Path, default=ROOT, help="gets README.md, docs/results.md, docs/images")
     recipes = [experiment.recipe for experiment in EXPERIMENTS]
     add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="these only")
     add("--seeds", type=count, default=3, help="the first so many seeds (%(default)s)")
     add("--without-search", action="store_true", help="leave Selective Search out")
     add("overrides", nargs="*", help="after --, values for all recipes, e.g. --steps=2")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    words = [f"--only {' '.join(arguments.only)}"] if arguments.only else []
+    words += [f"--seeds {arguments.seeds}"] if arguments.seeds < parser.get_default("seeds") else []
+    words += ["--without-search"] if arguments.without_search else []
+    arguments.part = " ".join([*words, *arguments.overrides])
+    if arguments.part and arguments.output == ROOT:
+        raise ValueError(
+            f"{arguments.part}: a part of the comparisons would replace all of them in "
+            "docs/results.md; give --output DIR"
+        )
+    return arguments
 
 
 def plan(runs: Sequence[Run], overrides: Sequence[str]) -> list[Run]:
@@ -103,56 +139,55 @@ def finish(run: Run, overrides: Sequence[str]) -> None:
 
 
 def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Measured]]]:
-    """By set, in the order of the tables, and by method the figures of its runs."""
+    """By set, in the order of the tables, and by method what its runs found."""
     results: dict[str, dict[str, list[Measured]]] = {}
     for run in runs:
-        figures = measured(run.model, run.experiment.sets, partial(find_on, run.model, sets))
-        for label, of_set in figures.items():
-            results.setdefault(label, {}).setdefault(run.experiment.name, []).append(of_set)
+        for label in run.experiment.sets:
+            figures = measured(run.model, sets[label], partial(find_by, run.model))
+            results.setdefault(label, {}).setdefault(run.experiment.name, []).append(figures)
     return results
 
 
-def find_on(model: Path, sets: Sets, label: str) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
+def find_by(model: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
     """A model's masks of each image of a set."""
-    print(f"{model.parent.name} on {sets[label].name}", file=sys.stderr)
-    return find(Predictor.from_pretrained(model), sets[label], len(sets[label]))
+    print(f"{model.parent.name} on {dataset.name}", file=sys.stderr)
+    return find(Predictor.from_pretrained(model), dataset, len(dataset))
 
 
-def measure_search(label: str, dataset: Dataset, runs: Path) -> Measured:
-    """Selective Search's figures on a set; its segments are kept in the runs' folder."""
-    images = [dataset[i] for i in range(len(dataset))]
-    path = runs / f"selective-search-{STRATEGY}-{dataset.name.replace('/', '-')}.json"
+def measure_search(dev: DevSet, runs: Path) -> Measured:
+    """What Selective Search finds on a set; its segments are kept in the runs' folder."""
+    dataset = dev.dataset
+    name = f"selective-search-{STRATEGY}-{slug(dataset.name)}-{dev.digest[:8]}.json"
+    path = runs / name
     if not path.exists():
-        tasks = [Task(image.path, STRATEGY, 0, i) for i, image in enumerate(images)]
-        words = f"{SEARCH}, on {dataset.name}"
-        bar = track(search_all(tasks), words, len(tasks), console=Console(stderr=True))
-        found = dict(zip((i.image_id for i in images), bar, strict=True))
+        found = search_images(dataset, len(dataset), STRATEGY, 0, f"{SEARCH}, on {dataset.name}")
         write_results(path, found, min(dataset.categories, default=1))
-
-    def kept(_: str) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
-        segments = read_results(path, images)
-        for image in images:
-            yield image, [segment.mask for segment in segments.get(image.image_id, ())]
-
-    return measured(path, [label], kept)[label]
+    return measured(path, dev, partial(kept, path))
 
 
-def time_methods(
-    label: str, results: Results, runs: Sequence[Run], dataset: Dataset
-) -> dict[str, Cost]:
+def kept(path: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
+    """The masks of each image of a set that a file of results holds."""
+    images = [dataset[i] for i in range(len(dataset))]
+    segments = read_results(path, images)
+    for image in images:
+        yield image, [segment.mask for segment in segments.get(image.image_id, ())]
+
+
+def time_methods(label: str, results: Results, runs: Sequence[Run], dev: DevSet) -> dict[str, Cost]:
     """What each method costs, by its first run."""
-    paths = [dataset[i].path for i in range(min(TIMED, len(dataset)))]
-    print(f"timing {len(results)} methods on {dataset.name}", file=sys.stderr)
-    first: dict[str, Predictor] = {}
-    for run in runs:
-        if label in run.experiment.sets and run.experiment.name not in first:
-            first[run.experiment.name] = Predictor.from_pretrained(run.model)
+    paths = [dev.dataset[i].path for i in range(min(TIMED, len(dev.dataset)))]
+    print(f"timing {len(results)} methods on {dev.dataset.name}", file=sys.stderr)
+    models = {name: first_model(runs, name, label) for name in results if name != SEARCH}
+    predictors = {name: Predictor.from_pretrained(model) for name, model in models.items()}
     methods = {
-        name: (partial(masks_of, first[name]) if name in first else search_alone)
+        name: partial(masks_of, predictors[name]) if name in models else search_alone
         for name in results
     }
     seconds = seconds_each(methods, paths)
-    return {n: Cost(weights_of(first[n]) if n in first else 0, seconds[n]) for n in results}
+    costs = {SEARCH: Cost(0, 0, seconds[SEARCH])} if SEARCH in results else {}
+    for name, model in models.items():
+        costs[name] = Cost(weights_of(predictors[name]), images_seen(model), seconds[name])
+    return costs
 
 
 def masks_of(predictor: Predictor, path: Path) -> list[Rle]:
@@ -170,23 +205,26 @@ def weights_of(predictor: Predictor) -> int:
     return sum(parameter.numel() for parameter in head.parameters())
 
 
-def draw(results: Mapping[str, Results], folder: Path) -> None:
-    """Recall against IoU, and AR against the number of proposals, of each method's first run."""
-    label, methods = next(iter(results.items()))
-    reports = {name: runs[0].objects for name, runs in methods.items()}
-    plot_average(folder / "comparison_average.png", reports, label)
-    few = {name: only(report, COUNTS) for name, report in reports.items()}
-    plot_recall(folder / "comparison_recall.png", few, label)
+def images_seen(model: Path) -> int:
+    """How many images its training looked at, each as often as it was drawn."""
+    card = load_model(model).card
+    seen: int = card["step"] * yaml.safe_load(card["recipe"])["batch"]
+    return seen
 
 
-def only(report: RecallReport, counts: Sequence[int]) -> RecallReport:
-    """The same recall, by these numbers of proposals."""
-    places = [report.counts.index(count) for count in counts]
-    return replace(report, counts=tuple(counts), recall=report.recall[places])
+def draw(methods: Results, folder: Path, label: str, name: str) -> None:
+    """Recall against IoU, and AR against the number of proposals: the mean of a method's runs."""
+    curves = {method: mean_report(runs, CURVE) for method, runs in methods.items()}
+    plot_average(folder / picture("average", name), curves, label)
+    few = {method: mean_report(runs, COUNTS) for method, runs in methods.items()}
+    plot_recall(folder / picture("recall", name), few, label)
+
+
+def mean_report(runs: Sequence[Measured], counts: Sequence[int]) -> RecallReport:
+    """Recall by these numbers of proposals, the mean over a method's runs."""
+    reports = [summarize(run.objects, counts) for run in runs]
+    return replace(reports[0], recall=np.mean([report.recall for report in reports], axis=0))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(f"reproduce.py: error: {error}")
+    run_script(main)

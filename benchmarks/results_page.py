@@ -7,7 +7,8 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,21 @@ HEAD = """# Results
 Written by `make bench`, `make accuracy` and `make reproduce`, each between its markers.
 """
 PACKAGES = ("torch", "torchvision", "numpy")
+
+
+GENERATED = (PAGE, ROOT / "README.md", ROOT / "docs" / "weights.md", ROOT / "docs" / "images")
+"""What these commands write into: a change of it is none of the code that measured."""
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run a command of this folder; a user's mistake, or a training that failed and said why, ends
+    it in one line and exit code 2.
+    """
+    try:
+        main()
+    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+        print(f"{Path(sys.argv[0]).name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,10 +99,9 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """The checked out commit, and whether files other than this page differ from it."""
-    changes = _git(
-        "status", "--porcelain", "--untracked-files=no", "--", ".", f":!{PAGE.relative_to(ROOT)}"
-    )
+    """The checked out commit, and whether files that are not ``GENERATED`` differ from it."""
+    but = [f":!{path.relative_to(ROOT)}" for path in GENERATED]
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *but)
     name = _git("rev-parse", "--short", "HEAD") or "unknown"
     return f"{name} with changes" if changes else name
 

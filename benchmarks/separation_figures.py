@@ -3,49 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from dev_sets import NUCLEI, VOC
-from experiments import Run
+import numpy as np
+
+from chance import tally
+from comparisons import Results
+from dev_sets import NUCLEI, VOC, DevSet
+from experiments import FCN, K5, Run, first_model
 from instancefcn.apps.cli import main as instancefcn
-from instancefcn.data.dataset import Dataset
+from instancefcn.evaluation.recall import COUNTS
+from instancefcn.score_maps.separation import MOST
+from measuring import Measured
+
+SHOWN = (VOC, NUCLEI)
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A photo of a set, by its stem, and the recipes of the models that see it."""
-
-    label: str
-    photo: str
-    model: str
-    fcn: str
-
-
-SCENES = (
-    Scene(VOC, "2008_002240", "parts-5", "parts-1"),
-    Scene(NUCLEI, "a90401357d50e137", "nuclei-5", "nuclei-1"),
-)
-
-
-def draw_separations(runs: Sequence[Run], sets: Mapping[str, Dataset], folder: Path) -> list[str]:
-    """Pictures by ``instancefcn show-maps`` in score_maps of the folder, of the photos returned:
-    of the scenes those whose photo and models there are.
+def draw_separations(
+    results: Mapping[str, Results], runs: Sequence[Run], sets: Mapping[str, DevSet], folder: Path
+) -> str:
+    """Pictures by ``instancefcn show-maps`` in score_maps of the folder, one of each set in
+    ``SHOWN`` that both methods' first runs were measured on; and Markdown that shows them.
     """
-    models = {run.experiment.recipe: run.model for run in reversed(runs)}  # of the first seed
-    drawn = []
-    for scene in SCENES:
-        if scene.label not in sets or not {scene.model, scene.fcn} <= models.keys():
+    parts = []
+    for label in SHOWN:
+        methods = results.get(label, {})
+        if not {FCN, K5} <= methods.keys() or (place := scene(methods[K5][0])) is None:
             continue
-        dataset = sets[scene.label]
-        for path in (dataset[i].path for i in range(len(dataset))):
-            if path.stem == scene.photo:
-                show_maps(path, models[scene.model], models[scene.fcn], folder)
-                drawn.append(scene.photo)
-    return drawn
+        photo = sets[label].dataset[place].path
+        fcn, model = (first_model(runs, name, label) for name in (FCN, K5))
+        words = ["show-maps", photo, "--model", model, "--fcn", fcn, "--output", folder]
+        code = instancefcn([str(word) for word in words])
+        assert code == 0, "photo and models were there"
+        parts.append(
+            f"![{FCN} and {K5} on {photo.stem}](images/score_maps/{photo.stem}.png)\n\n"
+            f"{label}: of the images with {MOST} or more objects that touch, the one on which the "
+            f"first run of {K5} finds these best (touching, AR@{COUNTS[1]})."
+        )
+    return "\n\n".join(parts)
 
 
-def show_maps(photo: Path, model: Path, fcn: Path, folder: Path) -> None:
-    words = ["show-maps", photo, "--model", model, "--fcn", fcn, "--output", folder]
-    code = instancefcn([str(word) for word in words])
-    assert code == 0, "photo and models were there"
+def scene(figures: Measured) -> int | None:
+    """The index of the image with enough objects that touch, whose are found best; None without
+    such an image.
+    """
+    of_each = tally(figures)
+    column = len(COUNTS) + 1
+    objects = of_each.objects[:, column]
+    shares = np.where(objects >= MOST, of_each.found[:, column] / np.maximum(objects, 1), -1)
+    return int(shares.argmax()) if (objects >= MOST).any() else None

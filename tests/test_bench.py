@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import runpy
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +22,8 @@ from instancefcn.models import Model, build
 from instancefcn.predictor import Predictor
 from instancefcn.rle import decode
 from instancefcn.types import Proposals
+from pasting import relative_to_boxes
+from results_page import conditions, write_section
 from shapes import SIDE, write_recipe, write_shapes
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -33,10 +33,6 @@ VOC = "VOC 2012 images, reconstructed instance masks, dev split"
 def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, BENCHMARKS / f"{name}.py", *arguments]
     return subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False)
-
-
-def script(name: str) -> dict[str, Any]:
-    return runpy.run_path(str(BENCHMARKS / f"{name}.py"))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +138,7 @@ def test_a_wrong_model_is_one_line(tmp_path: Path, folder: Path) -> None:
     page, model = tmp_path / "page.md", tmp_path / "none"
     data = folder / "data" / "VOCdevkit" / "VOC2012"
     done = command("bench", "--model", model, "--data", data, "--page", page)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"bench.py: error: {model}: no such model")
     assert not page.exists()
 
@@ -158,7 +154,7 @@ def test_masks_relative_to_their_boxes_are_the_same_masks() -> None:
     windows = torch.tensor([[10.0, 20, 94, 104], [100, 30, 184, 114], [40, 110, 124, 194]])
     boxes = tight_boxes(logits, windows, 200, 200)
     masks = Proposals(torch.ones(3), boxes, windows, logits, 200, 200)
-    relative = script("pasting")["relative_to_boxes"](masks)
+    relative = relative_to_boxes(masks)
     assert relative.shape == (3, 28, 28)
     again = Proposals(masks.scores, boxes, boxes, relative, 200, 200)
     drawn, drawn_again = (list(map(decode, proposals_to_rle(p))) for p in (masks, again))
@@ -170,7 +166,6 @@ def test_masks_relative_to_their_boxes_are_the_same_masks() -> None:
 
 
 def test_a_section_is_begun_then_replaced_and_the_rest_is_kept(tmp_path: Path) -> None:
-    write_section = script("results_page")["write_section"]
     page = tmp_path / "results.md"
     write_section(page, "bench", "one")
     write_section(page, "accuracy", "two")
@@ -191,12 +186,12 @@ def test_a_lone_marker_is_an_error_and_nothing_is_written(tmp_path: Path, order:
     page.write_text(" ".join(f"<!-- bench:{word} -->" for word in order))
     old = page.read_text()
     with pytest.raises(ValueError, match=r"results\.md: one of the markers"):
-        script("results_page")["write_section"](page, "bench", "text")
+        write_section(page, "bench", "text")
     assert page.read_text() == old
 
 
 def test_the_conditions_name_no_host() -> None:
-    words = script("results_page")["conditions"]()
+    words = conditions()
     assert "torch threads" in words
     assert torch.__version__.split("+")[0] in words
     assert socket.gethostname() not in words

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from builders import measured_of
+from experiments import EXPERIMENTS, first_model, run_of, trained
 from instancefcn.recipe import shipped_recipes
+from separation_figures import scene
 from shapes import write_shapes
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -21,17 +22,8 @@ SHORT = ("--steps=1", "--batch=2", "--pretrained=null", "--augmentation.sides=[6
 
 
 @pytest.fixture(scope="module")
-def script() -> dict[str, Any]:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return runpy.run_path(str(BENCHMARKS / "reproduce.py"))
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A VOC folder with the splits fit and dev, of one image."""
+    """A VOC folder with the splits fit and dev, of one image with four objects that touch."""
     folder = tmp_path_factory.mktemp("reproduce")
     write_shapes(folder, images=1)
     root = folder / "data" / "VOCdevkit" / "VOC2012"
@@ -41,41 +33,48 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture.save(root / "JPEGImages" / "2007_000001.jpg")
         height, width = picture.height, picture.width
     labels = np.zeros((height, width), np.uint8)
-    labels[5:30, 5:30] = 1
-    for name in ("SegmentationClass", "SegmentationObject"):
-        Image.fromarray(labels).save(root / name / "2007_000001.png")
+    for number, (y, x) in enumerate([(5, 5), (5, 18), (18, 5), (18, 18)], start=1):
+        labels[y : y + 12, x : x + 12] = number
+    Image.fromarray(labels).save(root / "SegmentationObject" / "2007_000001.png")
+    Image.fromarray((labels > 0).astype(np.uint8)).save(
+        root / "SegmentationClass" / "2007_000001.png"
+    )
     for split in ("fit", "dev"):
         (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("2007_000001\n")
     return folder
 
 
 def reproduce(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    places = {"--data": "data", "--runs": "runs", "--page": "page.md", "--pictures": "pictures"}
-    places["--summary"] = "summary.md"
     command = [sys.executable, str(BENCHMARKS / "reproduce.py")]
-    command += [w for name, place in places.items() for w in (name, str(folder / place))]
-    command += ["--only", "parts-1", "--seeds", "1", *words, "--", *SHORT]
+    for name in ("data", "runs", "output"):
+        command += [f"--{name}", str(folder / name)]
+    command += ["--seeds", "1", *words, "--", *SHORT]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
-    done = reproduce(folder)
+    words = ("--only", "parts-1", "parts-5")
+    done = reproduce(folder, *words)
     assert done.returncode == 0, done.stderr
+    assert "dev split: 1 images, annotations " in done.stderr
     assert "parts-1: 1 runs to train, each about" in done.stderr
-    page = (folder / "page.md").read_text()
-    assert page.count("| plain FCN, k = 1 | 1 | ") == 1
-    assert page.count("| Selective Search, fast | 1 | ") == 1
-    assert "objects that touch another of their kind" in page
-    assert "0 touch another of their kind" in page
+    page = (folder / "output" / "docs" / "results.md").read_text()
+    assert f"`make reproduce` --only parts-1 parts-5 --seeds 1 {' '.join(SHORT)}" in page
+    assert page.count("| plain FCN, k = 1 | 1 | 2 | ") == 1
+    assert page.count("| Selective Search, fast | 1 | - | ") == 1
+    assert page.count("| plain FCN, k = 1, less InstanceFCN, k = 5 | ") == 1
+    assert "4 touch another of their kind" in page
     assert "| DeepMaskZoom | 12.7 | 26.1 | 36.6 |" in page
-    assert "| InstanceFCN, k = 5 | 38.9 | 49.7 | 52.6 |" in (folder / "summary.md").read_text()
-    kept = json.loads((folder / "runs" / "parts-1-0" / "model.measured.json").read_text())
-    assert len(kept["sets"]) == 1
-    for name in ("comparison_recall.png", "comparison_average.png"):
-        with Image.open(folder / "pictures" / name) as picture:
+    readme = (folder / "output" / "README.md").read_text()
+    assert "| InstanceFCN, k = 5 | 38.9 | 49.7 | 52.6 |" in readme
+    images = folder / "output" / "docs" / "images"
+    shown = ("comparison_recall_voc2012-dev", "comparison_average_voc2012-dev")
+    for name in (*shown, "score_maps/2007_000001"):
+        assert f"images/{name}.png" in page
+        with Image.open(images / f"{name}.png") as picture:
             assert min(picture.size) > 300
 
-    again = reproduce(folder)
+    again = reproduce(folder, *words)
     assert again.returncode == 0, again.stderr
     assert "parts-1: trained" in again.stderr
     assert "parts-1-0 on" not in again.stderr
@@ -84,22 +83,55 @@ def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
 
 def test_no_data_is_one_line(tmp_path: Path) -> None:
     done = reproduce(tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == (
         f"reproduce.py: error: {tmp_path / 'data'}: none of the data sets is there; give --data\n"
     )
 
 
-def test_a_short_run_is_no_run_of_the_recipe(script: dict[str, Any], folder: Path) -> None:
+def test_a_part_does_not_replace_the_whole(folder: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "reproduce.py"), "--only", "parts-1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "reproduce.py: error: --only parts-1: a part of the comparisons would replace all of them "
+        "in docs/results.md; give --output DIR\n"
+    )
+
+
+def test_a_training_that_fails_ends_in_one_line_of_ours(folder: Path) -> None:
+    done = reproduce(folder, "--only", "parts-3", "--", "--batch=3")
+    assert done.returncode == 2
+    assert "Traceback (most recent call last)" not in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("reproduce.py: error: Command ")
+
+
+def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
     """Its weights are not those that the tables are about."""
-    (first, *_) = script["EXPERIMENTS"]
-    run = script["run_of"](first, 0, folder / "runs")
+    (first, *_) = EXPERIMENTS
+    run = run_of(first, 0, folder / "runs")
     overrides = [f"--data={folder / 'data'}", f"--weights={BENCHMARKS.parents[1] / 'weights'}"]
     assert run.model.exists()
-    assert not script["trained"](run, overrides)
+    assert not trained(run, overrides)
 
 
-def test_every_experiment_has_its_recipe(script: dict[str, Any]) -> None:
-    for experiment in script["EXPERIMENTS"]:
+def test_every_experiment_has_its_recipe() -> None:
+    for experiment in EXPERIMENTS:
         assert experiment.recipe in shipped_recipes()
         assert "2 CPU cores" in experiment.minutes
+
+
+def test_the_first_model_is_of_the_set(tmp_path: Path) -> None:
+    """Two recipes are called alike in tables, each on its own set."""
+    runs = [run_of(e, seed, tmp_path) for e in EXPERIMENTS for seed in (1, 2)]
+    nuclei = next(e for e in EXPERIMENTS if e.recipe == "nuclei-5")
+    model = first_model(runs, nuclei.name, nuclei.sets[0])
+    assert model == tmp_path / "nuclei-5-1" / "model.safetensors"
+
+
+def test_the_scene_is_where_touching_objects_are_found_best() -> None:
+    figures = measured_of(0.5)
+    better = replace(figures.touching[7], ranks=np.zeros_like(figures.touching[7].ranks))
+    touching = (*figures.touching[:7], better, *figures.touching[8:])
+    assert scene(replace(figures, touching=touching)) == 7
+    assert scene(measured_of(0.5, touching=False)) is None

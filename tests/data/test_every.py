@@ -17,7 +17,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> CocoDataset:
     return CocoDataset(annotations, annotations.parent)
 
 
-@pytest.mark.parametrize(("step", "kept"), [(1, range(7)), (2, [0, 2, 4, 6]), (6, [0, 6]), (9, [0])])
+@pytest.mark.parametrize(
+    ("step", "kept"), [(1, range(7)), (2, [0, 2, 4, 6]), (6, [0, 6]), (9, [0])]
+)
 def test_images_are_those_of_the_whole(dataset: CocoDataset, step: int, kept: list[int]) -> None:
     part = Every(dataset, step)
     assert [image.path for image in map(part.__getitem__, range(len(part)))] == [

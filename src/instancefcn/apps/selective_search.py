@@ -19,6 +19,7 @@ from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_data
 from instancefcn.apps.numbers import count, seed
 from instancefcn.apps.output import writing
 from instancefcn.baselines.selective_search import STRATEGIES, selective_search
+from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.results import ScoredMask, write_results
 
@@ -46,18 +47,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
+    with writing(arguments.output):
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)  # it fails now, not after hours
     number = min(arguments.limit or len(dataset), len(dataset))
-    images = [dataset[i] for i in range(number)]
-    tasks = [
-        Task(image.path, arguments.strategy, arguments.seed, position)
-        for position, image in enumerate(images)
-    ]
-    found = track(search_all(tasks), "searching", total=number, console=Console(stderr=True))
-    results = {image.image_id: masks for image, masks in zip(images, found, strict=True)}
+    results = search_images(dataset, number, arguments.strategy, arguments.seed, "searching")
     with writing(arguments.output):
         write_results(arguments.output, results, min(dataset.categories, default=1))
     print(f"{number} images, {sum(map(len, results.values()))} masks: {arguments.output}")
     return 0
+
+
+def search_images(
+    dataset: Dataset, number: int, strategy: str, seed: int, words: str
+) -> dict[int, list[ScoredMask]]:
+    """The segments of the first so many images of a data set by their ids, under a bar that says
+    what is done.
+    """
+    images = [dataset[i] for i in range(number)]
+    tasks = [Task(image.path, strategy, seed, position) for position, image in enumerate(images)]
+    found = track(search_all(tasks), words, total=number, console=Console(stderr=True))
+    return {image.image_id: masks for image, masks in zip(images, found, strict=True)}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Every:
         return self.dataset.categories
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.step)
+        return len(range(0, len(self.dataset), self.step))
 
     def __getitem__(self, index: int) -> AnnotatedImage:
         if not 0 <= index < len(self):
