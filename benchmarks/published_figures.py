@@ -18,8 +18,8 @@ VOC2012: dict[str, tuple[float, float, float]] = {
     "InstanceFCN, k = 5": (38.9, 49.7, 52.6),
     "InstanceFCN, k = 7": (38.8, 49.7, 52.7),
 }
-"""AR in percent on VOC 2012 val, official masks; of Dai et al., ECCV 2016, section 4.1, whose
-networks were trained on 5,623 images with SBD's masks."""
+"""AR in percent on VOC 2012 val; of Dai et al., ECCV 2016, section 4.1, whose networks were trained
+on 5,623 images with SBD's masks."""
 
 MS_COCO: dict[str, tuple[float | None, float, float]] = {
     "GOP": (2.3, 12.3, 25.3),
@@ -37,16 +37,16 @@ Dai et al., section 4.2, trained on 80,000."""
 def published_tables() -> str:
     """Both tables, each under a line that says what its figures are of."""
     coco = (
-        "As published, on the first 5,000 images of **MS COCO val2014**, of networks trained on "
-        "80,000 images:"
+        "As published, on the first 5,000 images of **MS COCO val2014** (Dai et al. 2016); "
+        "networks were trained on 80,000 images:"
     )
     return f"{published_on_voc()}\n\n{coco}\n\n{_table(MS_COCO)}"
 
 
 def published_on_voc() -> str:
     voc = (
-        "As published, on **VOC 2012 val**, by the official masks, of networks trained on 5,623 "
-        "images with SBD's masks (Dai et al. 2016):"
+        "As published, on **VOC 2012 val** (Dai et al. 2016), AR by area; the paper's networks "
+        "were trained on 5,623 images with SBD's masks:"
     )
     return f"{voc}\n\n{_table(VOC2012)}"
 

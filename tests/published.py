@@ -20,6 +20,7 @@ from scipy.io import savemat
 from instancefcn.data.archives import COCO, SBD, VOC, Archive
 
 TRAIN = ("2008_000002", "2008_000007", "2009_000001")
+VAL = ("2010_000003", "2010_000006")
 IN_SBD = ("2008_000002", "2009_000001", "2010_000003")
 OBJECTS = np.zeros((6, 8), np.uint8)
 OBJECTS[1:4, 1:5] = 1
@@ -51,7 +52,9 @@ def voc_files() -> dict[str, bytes]:
     names = "".join(f"{name}\n" for name in TRAIN).encode()
     files = {
         "ImageSets/Segmentation/val.txt": names,
+        "ImageSets/Segmentation/train.txt": names,
         "ImageSets/Main/train.txt": names,
+        "ImageSets/Main/val.txt": "\n".join(VAL).encode(),
         "noise": NOISE,
     }
     for name in TRAIN:

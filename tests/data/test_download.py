@@ -15,9 +15,9 @@ import pytest
 from instancefcn.data.archives import SBD, VOC, Archive
 from instancefcn.data.coco import CocoDataset
 from instancefcn.data.dataset import Dataset
-from instancefcn.data.download import CHUNK, get, require_space, unpack, write_paper_split
+from instancefcn.data.download import CHUNK, get, require_space, unpack, write_splits
 from instancefcn.data.voc import SbdDataset, VocDataset
-from published import IN_SBD, TRAIN, Site, sbd_files, serving, tar, voc_files, zipped
+from published import IN_SBD, TRAIN, VAL, Site, sbd_files, serving, tar, voc_files, zipped
 
 TAR = tar(voc_files())
 HALF = 3 * CHUNK  # so that a cut loses nothing
@@ -331,19 +331,32 @@ def test_a_kill_in_the_middle_leaves_no_folder(tmp_path: Path) -> None:
     assert len(opened("voc2012", tmp_path)) == 3
 
 
-# The paper's split.
+# The lists that recipes read.
 
 
-def test_the_papers_split_is_vocs_train_in_sbd(site: Site, tmp_path: Path) -> None:
+def test_the_papers_images_are_vocs_in_sbd(site: Site, tmp_path: Path) -> None:
     sets = site.offer_sets()
     get(sets["voc2012"], tmp_path, quiet)
-    assert write_paper_split(tmp_path) is None
+    assert not [path for path in write_splits(tmp_path) if path.stem.startswith("voc2012")]
     get(sets["sbd"], tmp_path, quiet)
-    path = tmp_path / "benchmark_RELEASE" / "dataset" / "voc2012_train.txt"
-    assert write_paper_split(tmp_path) == (path, 2)
-    assert path.read_text().split() == [name for name in TRAIN if name in IN_SBD]
+    folder = SBD.target(tmp_path)
+    written = write_splits(tmp_path)
+    for split, names in (("voc2012_train", TRAIN), ("voc2012_val", VAL)):
+        kept = [name for name in names if name in IN_SBD]
+        path = folder / f"{split}.txt"
+        assert path.read_text().split() == kept
+        assert written[path] == len(kept)
     dataset = SbdDataset(tmp_path / "benchmark_RELEASE", "voc2012_train")
     assert [dataset[i].image_id for i in range(len(dataset))] == [2008000002, 2009000001]
+    assert write_splits(tmp_path) == written
+
+
+def test_the_comparisons_splits_are_vocs_own(site: Site, tmp_path: Path) -> None:
+    get(site.offer_sets()["voc2012"], tmp_path, quiet)
+    folder = VOC.target(tmp_path) / "ImageSets" / "Segmentation"
+    assert write_splits(tmp_path) == {folder / "fit.txt": 3, folder / "dev.txt": 3}
+    for own, official in (("fit", "train"), ("dev", "val")):
+        assert (folder / f"{own}.txt").read_text() == (folder / f"{official}.txt").read_text()
 
 
 def test_a_split_that_cannot_be_written_is_one_line(site: Site, tmp_path: Path) -> None:
@@ -351,11 +364,11 @@ def test_a_split_that_cannot_be_written_is_one_line(site: Site, tmp_path: Path) 
     get([*sets["voc2012"], *sets["sbd"]], tmp_path, quiet)
     (SBD.target(tmp_path) / "voc2012_train.txt").mkdir()
     with pytest.raises(ValueError, match=r"voc2012_train\.txt\S*: cannot be written"):
-        write_paper_split(tmp_path)
+        write_splits(tmp_path)
 
 
-def test_without_vocs_list_there_is_no_split(site: Site, tmp_path: Path) -> None:
+def test_without_vocs_lists_there_are_none(site: Site, tmp_path: Path) -> None:
     get(site.offer_sets()["sbd"], tmp_path, quiet)
     VOC.target(tmp_path).mkdir(parents=True)
-    assert write_paper_split(tmp_path) is None
+    assert write_splits(tmp_path) == {}
     assert not (SBD.target(tmp_path) / "voc2012_train.txt").exists()

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from instancefcn.data.archives import SETS, Archive, bytes_to_fetch, missing, space_needed
-from instancefcn.data.download import Report, get, write_paper_split
+from instancefcn.data.download import Report, get, write_splits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +49,8 @@ def run(arguments: argparse.Namespace, sets: Mapping[str, Sequence[Archive]] = S
         get(archives, folder, report)
     for archive in archives:
         print(f"{archive.target(folder)}: {'done' if archive in awaited else 'already there'}")
-    split = write_paper_split(folder)
-    if split:
-        print(f"{split[0]}: the {split[1]:,} images of VOC's train that SBD has")
+    for path, number in write_splits(folder).items():
+        print(f"{path}: a list of {number:,} images, for recipes")
     return 0
 
 

@@ -109,22 +109,35 @@ def unpack(archive: Archive, path: Path, folder: Path, report: Report) -> None:
         shutil.rmtree(rough, ignore_errors=True)
 
 
-def write_paper_split(folder: Path) -> tuple[Path, int] | None:
-    """The paper's training images as SBD's split "voc2012_train": the file and how many they are.
+def write_splits(folder: Path) -> dict[Path, int]:
+    """The lists that recipes read and the archives have not, and how many images each has.
 
-    They are the images of VOC's ImageSets/Main/train.txt that SBD has, in VOC's order: 5,623 of
-    the published data (Dai et al. 2016, section 4.1; Hariharan et al. 2011). None, and nothing
-    written, while one of the two sets is missing. Writing it again changes nothing.
+    "fit" and "dev" of VOC's segmentation are its train and val: what comparisons learn from and are
+    measured on. "voc2012_train" and "voc2012_val" of SBD are the images of VOC's
+    ImageSets/Main/train.txt and val.txt that SBD has, in VOC's order: 5,623 and 5,732 of the
+    published data, which the paper trains and tests on (Dai et al. 2016, section 4.1; Hariharan et
+    al. 2014). Empty while a set is missing. A list that is there is written again, the same.
     """
-    listed = VOC.target(folder) / "ImageSets" / "Main" / "train.txt"
-    objects = SBD.target(folder) / "inst"
-    if not (listed.is_file() and objects.is_dir()):
-        return None
-    names = [name for name in read_split(listed) if (objects / f"{name}.mat").is_file()]
-    path = objects.with_name("voc2012_train.txt")
+    voc, objects = VOC.target(folder) / "ImageSets", SBD.target(folder) / "inst"
+    written = {}
+    for official, own, sbd in (("train", "fit", "voc2012_train"), ("val", "dev", "voc2012_val")):
+        segmented, listed = (
+            voc / "Segmentation" / f"{official}.txt",
+            voc / "Main" / f"{official}.txt",
+        )
+        if segmented.is_file():
+            names = read_split(segmented)
+            written[_write_split(segmented.with_name(f"{own}.txt"), names)] = len(names)
+        if listed.is_file() and objects.is_dir():
+            names = tuple(n for n in read_split(listed) if (objects / f"{n}.mat").is_file())
+            written[_write_split(objects.with_name(f"{sbd}.txt"), names)] = len(names)
+    return written
+
+
+def _write_split(path: Path, names: Sequence[str]) -> Path:
     with _writing(path), whole_file(path) as file:
         file.write("".join(f"{name}\n" for name in names).encode())
-    return path, len(names)
+    return path
 
 
 @contextmanager

@@ -112,13 +112,15 @@ def draw_borders(axes: Axes, boxes: Tensor) -> None:
         axes.axhline(y0, color="white", lw=0.6, alpha=0.8)
 
 
-def draw_outline(axes: Axes, logits: Tensor, window: Tensor, colour: str) -> None:
-    """Where the mask (m, m) of a window (4,) ends: its logit between the cells' centres is 0."""
-    m = logits.shape[-1]
-    x0, y0, x1, y1 = window.tolist()
-    at = (np.arange(-1, m + 1) + 0.5) / m
+def draw_outline(axes: Axes, logits: Tensor, box: Sequence[float], colour: str) -> None:
+    """Where logits (h, w) that fill a box are 0 between their cells' centres; beyond it is no."""
+    x0, y0, x1, y1 = box
     ringed = np.pad(logits.numpy(force=True).clip(-LIMIT, LIMIT), 1, constant_values=-LIMIT)
-    x, y = x0 + at * (x1 - x0), y0 + at * (y1 - y0)
+    if ringed.max() < 0:
+        return
+    height, width = logits.shape
+    x = x0 + (np.arange(-1, width + 1) + 0.5) / width * (x1 - x0)
+    y = y0 + (np.arange(-1, height + 1) + 0.5) / height * (y1 - y0)
     axes.contour(x, y, ringed, [0], colors=colour, linewidths=1.4)
 
 

@@ -94,6 +94,7 @@ def _overview(
 
     def one_map(axes: Axes, maps: ScoreMaps) -> None:
         draw_map(axes, photo, maps)
+        draw_outline(axes, maps.logits[0, 0], (0, 0, *maps.size), "white")
         draw_boxes(axes, windows, 1)
 
     panels = [Panel("photo and windows", squares)]
@@ -102,7 +103,8 @@ def _overview(
     masks = partial(draw_masks, photo=photo, proposals=separation.proposals)
     panels.append(Panel("masks of these windows", masks))
     words = _about_windows(separation) + (
-        " A plain FCN has one score map for all objects: what touches melts into one."
+        " A plain FCN has one score map for all objects: where two touch, a pixel is in the mask "
+        "of one and not in the other's, and one map cannot say both. White lines: its logit is 0."
         if plain
         else ""
     )
@@ -174,11 +176,12 @@ def _squares(separation: Separation, plain: ScoreMaps | None, photo: Photo) -> I
         logits, window = found.logits[index], found.windows[index]
         draw_cells(axes, logits, window.tolist())
         draw_borders(axes, boxes[:, :, index])
-        draw_outline(axes, logits, window, COLOURS[index])
+        draw_outline(axes, logits, window.tolist(), COLOURS[index])
         look_at(axes, found.windows[index], COLOURS[index])
 
     def one_map(axes: Axes, index: int, maps: ScoreMaps) -> None:
         draw_cells(axes, maps.logits[0, 0], (0, 0, *maps.size))
+        draw_outline(axes, maps.logits[0, 0], (0, 0, *maps.size), "white")
         look_at(axes, found.windows[index], COLOURS[index])
 
     for index, score in enumerate(found.scores.tolist()):
