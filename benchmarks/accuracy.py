@@ -16,7 +16,7 @@ from rich.progress import track
 from dev_sets import COCO, PEDESTRIANS, VOC, DevSet, dev_sets
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.evaluation.recall import RecallReport, match, summarize
-from instancefcn.evaluation.report import average_table, to_markdown
+from instancefcn.evaluation.report import average_table, markdown_table, to_markdown
 from instancefcn.geometry import proposals_to_rle
 from instancefcn.predictor import Predictor
 from instancefcn.types import AnnotatedImage
@@ -26,7 +26,6 @@ from results_page import (
     add_arguments,
     conditions,
     fingerprint,
-    markdown_table,
     run_script,
     write_section,
 )

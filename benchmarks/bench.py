@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from instancefcn.backbones import Vgg16
 from instancefcn.data.images import read_image
 from instancefcn.data.voc import VocDataset
+from instancefcn.evaluation.report import markdown_table
 from instancefcn.geometry import proposals_to_rle
 from instancefcn.heads import ObjectnessHead, ScoreMapHead
 from instancefcn.network import Branch, InstanceFCN
@@ -32,7 +33,6 @@ from results_page import (
     add_arguments,
     conditions,
     fingerprint,
-    markdown_table,
     run_script,
     write_section,
 )

@@ -12,17 +12,14 @@ from chance import DRAWS, Difference, Tally, difference, tally
 from dev_sets import VOC
 from experiments import CROPS, CROPS_FEW, DEEPMASK, DEEPMASK_FEW, FCN, K3, K5, K7
 from instancefcn.evaluation.recall import COUNTS, Definition, summarize
-from instancefcn.evaluation.report import DEFINITIONS, describe, percent
+from instancefcn.evaluation.report import DEFINITIONS, describe, markdown_table, percent
 from measuring import Measured, slug
 from published_figures import VOC2012, published_tables
-from results_page import markdown_table
 
 SEARCH = "Selective Search, fast"
 AVERAGES = (*(f"AR@{n}" for n in COUNTS), *(f"touching, AR@{n}" for n in COUNTS))
-HEADER = (
-    *("method", "runs", "images seen", "masks an image", *AVERAGES),
-    *("by area", "weights of the mask head", "s an image"),
-)
+HEADER = ("method", "runs", "masks an image", *AVERAGES)
+COSTS = ("method", "AR by area", "images seen", "weights of the mask head", "s an image")
 COMPARED = (
     *((FCN, K5), (K3, K5), (K7, K5), (CROPS, K5), (DEEPMASK, CROPS)),
     *((DEEPMASK_FEW, CROPS_FEW), (SEARCH, K5)),
@@ -76,7 +73,8 @@ different sets. Settings were chosen on these sets; no weights were trained on t
 means and standard deviations over runs with different seeds. AR: {DEFINITIONS["coco"]}; "by area":
 {DEFINITIONS["area"]}, which the paper words and which its published figures are taken to be.
 "Touching": of the objects that touch another of their kind. Masks an image are
-{COUNTS[-1]:,} at most. Weights are those of one mask head. Selective Search ranks at random: one
+{COUNTS[-1]:,} at most; windows of k = 1 that overlap copy the same pixels from its one map, so that
+few of its masks are left. Weights are those of one mask head. Selective Search ranks at random: one
 drawing.
 
 {sets}
@@ -102,7 +100,8 @@ def picture(kind: str, name: str) -> str:
 
 
 def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
-    rows = [row(name, runs, costs[name]) for name, runs in results.items()]
+    averages = [average_row(name, runs) for name, runs in results.items()]
+    others = [cost_row(name, runs, costs[name]) for name, runs in results.items()]
     first = next(iter(results.values()))[0]
     commits = sorted({run.commit for runs in results.values() for run in runs})
     touching = sum(int(m.counted[0].sum()) for m in first.touching)
@@ -110,7 +109,8 @@ def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
         f"{describe(summarize(first.objects), label)} Of the objects {touching:,} touch another of "
         f"their kind. AR was measured by commit {', '.join(commits)}."
     )
-    parts = [f"### {label}", markdown_table(HEADER, rows), caption]
+    tables = markdown_table(HEADER, averages), markdown_table(COSTS, others)
+    parts = [f"### {label}", tables[0], caption, tables[1]]
     pairs = [pair for pair in COMPARED if all(name in results for name in pair)]
     if pairs:
         parts.append(differences(results, pairs))
@@ -118,17 +118,24 @@ def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
     return "\n\n".join(parts)
 
 
-def row(name: str, runs: Sequence[Measured], cost: Cost) -> tuple[str, ...]:
+def average_row(name: str, runs: Sequence[Measured]) -> tuple[str, ...]:
+    """Means of a method's runs, and their deviations if there are several."""
     each = np.stack([tally(run).average() for run in runs])
     cells = [percent(mean / 100) for mean in each.mean(0)]
     if len(runs) > 1:
         pairs = zip(cells, each.std(0, ddof=1), strict=True)
         cells = [cell if cell == "-" else f"{cell} ± {deviation:.1f}" for cell, deviation in pairs]
-    by_area = np.stack([tally(run, "area").average() for run in runs]).mean(0)[: len(COUNTS)]
     masks = np.mean([run.masks.mean() for run in runs])
+    return name, str(len(runs)), f"{masks:,.0f}", *cells
+
+
+def cost_row(name: str, runs: Sequence[Measured], cost: Cost) -> tuple[str, ...]:
+    """AR by area at each of ``COUNTS``, and what the method costs."""
+    by_area = np.stack([tally(run, "area").average() for run in runs]).mean(0)[: len(COUNTS)]
     return (
-        *(name, str(len(runs)), f"{cost.seen:,}" if cost.seen else "-", f"{masks:,.0f}", *cells),
+        name,
         " / ".join(percent(mean / 100) for mean in by_area),
+        f"{cost.seen:,}" if cost.seen else "-",
         f"{cost.weights / 1e6:.2f} M" if cost.weights else "-",
         f"{cost.seconds:.2f}",
     )
@@ -145,7 +152,7 @@ def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
             within.append(f"{one} against {other}: {'; '.join(AVERAGES[i] for i in small)}")
     chance = "".join(f"\n- {line}" for line in within) if within else " none."
     return (
-        f"{markdown_table(('difference', *AVERAGES), rows)}\n\n"
+        f"#### Differences\n\n{markdown_table(('difference', *AVERAGES), rows)}\n\n"
         f"In brackets 95 % intervals by {DRAWS:,} draws of the images, the same for both methods, "
         "and of the runs; of a method with one run the chance of another seed is not in them. Bold "
         "where 0 lies outside. These differences are within the spread, so that they say "
@@ -167,7 +174,7 @@ def beside_published(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
         rows.append((f"{one}, less {other}", *(f"{o}; {t:+.1f}" for o, t in pairs_of)))
     header = ("ours; the paper's, on VOC 2012 val", *AVERAGES[: len(COUNTS)])
     return (
-        f"{markdown_table(header, rows)}\n\n"
+        f"#### Beside the paper's differences\n\n{markdown_table(header, rows)}\n\n"
         f"AR here is {DEFINITIONS['area']}. Bold where the paper's difference lies outside the "
         "interval of ours, so that the claim does not hold here in this size; what was found of "
         "the reasons stands in the [log](log.md)."

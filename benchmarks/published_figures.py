@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from results_page import markdown_table
+from instancefcn.evaluation.report import markdown_table
 
 HEADER = ("published", "AR@10", "AR@100", "AR@1000")
 

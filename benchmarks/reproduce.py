@@ -76,14 +76,14 @@ def write(
     sets: Sets,
 ) -> None:
     """Time the methods, and write the page's section, README's, and the pictures."""
-    stamp = f"`make reproduce`{' ' if arguments.part else ''}{arguments.part}, {conditions()}"
+    command = f"benchmarks/reproduce.py {arguments.part}" if arguments.part else "make reproduce"
     costs = {label: time_methods(label, results[label], runs, sets[label]) for label in results}
     images = arguments.output / "docs" / "images"
     names = {label: sets[label].dataset.name for label in results}
     for label, methods in results.items():
         draw(methods, images, label, names[label])
     scenes = draw_separations(results, runs, sets, images)
-    text = page(results, costs, names, scenes, f"{stamp} {timing()}")
+    text = page(results, costs, names, scenes, f"`{command}`, {conditions()} {timing()}")
     write_section(arguments.output / "docs" / "results.md", "reproduce", text)
     write_section(arguments.output / "README.md", "published", published_on_voc())
 

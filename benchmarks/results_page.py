@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -69,12 +69,6 @@ def write_section(page: Path, name: str, text: str) -> None:
     before, after = (before, after) if opened else (old.rstrip("\n") + "\n\n", "\n")
     with whole_file(page) as file:
         file.write(f"{before}{begin}\n{text.strip()}\n{end}{after}".encode())
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A GitHub table; all columns but the first hold figures."""
-    alignment = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(line) + " |" for line in (header, alignment, *rows))
 
 
 def conditions() -> str:

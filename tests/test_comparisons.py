@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from builders import measured_of
-from comparisons import Cost, beside_published, differences, of_set, published_difference, row
+from comparisons import (
+    Cost,
+    average_row,
+    beside_published,
+    cost_row,
+    differences,
+    of_set,
+    published_difference,
+)
 from dev_sets import NUCLEI, VOC
 from experiments import CROPS, DEEPMASK, FCN, K3, K5
 from measuring import Measured
@@ -20,21 +28,21 @@ def runs_of(*shares: float) -> list[Measured]:
 
 def test_a_row_is_mean_and_deviation_over_seeds() -> None:
     """By hand: 10, 20 and 30 have the mean 20 and the deviation 10."""
-    assert row("method", runs_of(0.1, 0.2, 0.3), COST) == (
-        *("method", "3", "3,200", "700", "20.0 ± 10.0", "50.0 ± 0.0", "50.0 ± 0.0"),
+    assert average_row("method", runs_of(0.1, 0.2, 0.3)) == (
+        *("method", "3", "700", "20.0 ± 10.0", "50.0 ± 0.0", "50.0 ± 0.0"),
         *("25.0 ± 0.0",) * 3,
-        *("20.0 / 50.0 / 50.0", "1.50 M", "0.30"),
     )
-    assert row("method", runs_of(0.1), COST)[4:6] == ("10.0", "50.0")
+    assert average_row("method", runs_of(0.1))[3:5] == ("10.0", "50.0")
+    expected = ("method", "20.0 / 50.0 / 50.0", "3,200", "1.50 M", "0.30")
+    assert cost_row("method", runs_of(0.1, 0.2, 0.3), COST) == expected
 
 
 def test_what_is_not_trained_has_neither_weights_nor_images() -> None:
-    cells = row("search", runs_of(0.1), Cost(0, 0, 0.3))
-    assert (cells[2], *cells[-2:]) == ("-", "-", "0.30")
+    assert cost_row("search", runs_of(0.1), Cost(0, 0, 0.3))[2:] == ("-", "-", "0.30")
 
 
 def test_without_objects_that_touch_there_is_a_dash() -> None:
-    assert row("method", [measured_of(0.1, touching=False)] * 2, COST)[7:10] == ("-", "-", "-")
+    assert average_row("method", [measured_of(0.1, touching=False)] * 2)[6:] == ("-", "-", "-")
     same = {K3: [measured_of(0.1, touching=False)], K5: [measured_of(0.3, touching=False)]}
     table = differences(same, [(K3, K5)])
     assert f"| {K3}, less {K5} | **-20.0** (-20.0 … -20.0) |" in table

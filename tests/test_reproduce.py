@@ -59,9 +59,10 @@ def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
     assert "dev split: 1 images, annotations " in done.stderr
     assert "parts-1: 1 runs to train, each about" in done.stderr
     page = (folder / "output" / "docs" / "results.md").read_text()
-    assert f"`make reproduce` --only parts-1 parts-5 --seeds 1 {' '.join(SHORT)}" in page
-    assert page.count("| plain FCN, k = 1 | 1 | 2 | ") == 1
-    assert page.count("| Selective Search, fast | 1 | - | ") == 1
+    assert f"`benchmarks/reproduce.py --only parts-1 parts-5 --seeds 1 {' '.join(SHORT)}`" in page
+    assert page.count("| plain FCN, k = 1 | 1 | ") == 1
+    assert "| 2 | 0.01 M |" in page
+    assert page.count("| Selective Search, fast | 1 | ") == 1
     assert page.count("| plain FCN, k = 1, less InstanceFCN, k = 5 | ") == 1
     assert "4 touch another of their kind" in page
     assert "| DeepMaskZoom | 12.7 | 26.1 | 36.6 |" in page

@@ -6,7 +6,7 @@ All of them say what was measured, on what, and by which definition of AR.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, repeat
 from operator import itemgetter
@@ -108,10 +108,17 @@ def to_rich(table: Table) -> rich.table.Table:
 
 def to_markdown(table: Table) -> str:
     """As a GitHub table under its title, the caption below."""
-    alignment = ["---"] + ["---:"] * (len(table.header) - 1)
-    lines = [table.header, alignment, *table.rows]
-    cells = ("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines)
-    return "\n".join([f"**{table.title}**", "", *cells, "", table.caption, ""])
+    cells = markdown_table(table.header, table.rows)
+    return "\n".join([f"**{table.title}**", "", cells, "", table.caption, ""])
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A GitHub table; all columns but the first hold figures."""
+    alignment = ["---"] + ["---:"] * (len(header) - 1)
+    lines = (header, alignment, *rows)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def to_json(reports: Reports, data: str) -> dict[str, object]:
