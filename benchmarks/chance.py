@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
-from instancefcn.evaluation.recall import COUNTS, IOUS, Definition, Matches
+from instancefcn.evaluation.recall import COUNTS, Definition, Matches, iou_weights
 from measuring import Measured
 
 DRAWS = 2000
@@ -48,42 +49,34 @@ class Difference:
 
 def tally(figures: Measured, definition: Definition = "coco") -> Tally:
     weights = iou_weights(definition)
-    parts = [_count(m, weights) for m in (figures.objects, figures.touching)]
+    share = weights / weights.sum()
+    parts = [_count(m, share) for m in (figures.objects, figures.touching)]
     return Tally(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
 
 
-def iou_weights(definition: Definition) -> Floats:
-    """What each of ``IOUS`` weighs in an average, see ``RecallReport.average``."""
-    inner = np.full(len(IOUS) - 1, 1 / (len(IOUS) - 1))
-    if definition == "coco":
-        return np.append(inner, 0.0)
-    trapezoids: Floats = (np.append(inner, 0.0) + np.append(0.0, inner)) / 2
-    return trapezoids
-
-
-def difference(one: Sequence[Tally], other: Sequence[Tally], seed: int = 0) -> Difference:
+def difference(one: Sequence[Tally], other: Sequence[Tally]) -> Difference:
     """The mean over one method's runs less that over the other's, and its 95 % interval.
 
-    Paired bootstrap: each draw takes images at random, the same for both methods, and runs of each
-    method, one fewer than there are, which makes the draws' variance that of a mean (Davison and
-    Hinkley 1997, section 2.7). Of a single run the interval holds the chance of the images alone.
+    The variances of three means add: over images, which both methods share, by a bootstrap of the
+    difference; and over each method's runs. Student's t with Welch and Satterthwaite's degrees of
+    freedom, since runs are few. Of a single run the interval holds the chance of the images alone.
+
+    Raises ValueError if the methods were not measured on the same objects.
     """
     objects = one[0].objects
-    assert all(np.array_equal(t.objects, objects) for t in (*one, *other)), "of the same images"
-    generator = np.random.default_rng(seed)
-    images = len(objects)
-    weights = generator.multinomial(images, np.full(images, 1 / images), DRAWS).astype(float)
-    draws = _draw(one, weights, generator) - _draw(other, weights, generator)
-    low, high = np.array([_interval(column[np.isfinite(column)]) for column in draws.T]).T
-    return Difference(mean(one) - mean(other), low, high)
-
-
-def _interval(draws: Floats) -> tuple[float, float]:
-    """What all draws but the outermost lie in; nan without any."""
-    if not len(draws):
-        return np.nan, np.nan
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    return low, high
+    if not all(np.array_equal(tally.objects, objects) for tally in (*one, *other)):
+        raise ValueError(
+            "methods were measured on other objects; delete the runs' *.measured.safetensors"
+        )
+    drawn = (column[np.isfinite(column)] for column in _draw(one, other).T)
+    images = np.array([column.var() if len(column) else np.nan for column in drawn])
+    terms = [(images, len(objects) - 1), *(_variance(runs) for runs in (one, other))]
+    variance = np.sum([term for term, _ in terms], axis=0)
+    squares = np.sum([term**2 / max(freedom, 1) for term, freedom in terms], axis=0)
+    freedom = np.where(squares > 0, variance**2 / np.where(squares > 0, squares, 1), 1)
+    reach = t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(variance)
+    value = mean(one) - mean(other)
+    return Difference(value, value - reach, value + reach)
 
 
 def mean(runs: Sequence[Tally]) -> Floats:
@@ -91,13 +84,22 @@ def mean(runs: Sequence[Tally]) -> Floats:
     return averages
 
 
-def _draw(runs: Sequence[Tally], weights: Floats, generator: np.random.Generator) -> Floats:
-    """AR (draws, ``COLUMNS``) of images so often (draws, images), and of runs at random."""
-    found = np.stack([weights @ run.found for run in runs], 1)
-    averages = _percent(found, (weights @ runs[0].objects)[:, None])
-    chosen = generator.integers(len(runs), size=(len(weights), max(1, len(runs) - 1)))
-    drawn: Floats = np.take_along_axis(averages, chosen[..., None], 1).mean(1)
-    return drawn
+def _variance(runs: Sequence[Tally]) -> tuple[Floats, int]:
+    """Of the mean over runs, and its degrees of freedom; 0 of a single run."""
+    freedom = len(runs) - 1
+    if not freedom:
+        return np.zeros(COLUMNS), 0
+    return np.stack([run.average() for run in runs]).var(0, ddof=1) / len(runs), freedom
+
+
+def _draw(one: Sequence[Tally], other: Sequence[Tally]) -> Floats:
+    """Differences (``DRAWS``, ``COLUMNS``), of means over runs, on images drawn at random."""
+    objects = one[0].objects
+    images = len(objects)
+    generator = np.random.default_rng(0)
+    times = generator.multinomial(images, np.full(images, 1 / images), DRAWS).astype(np.float64)
+    found = np.mean([run.found for run in one], axis=0) - np.mean([r.found for r in other], axis=0)
+    return _percent(times @ found, times @ objects)
 
 
 def _count(matches: Sequence[Matches], weights: Floats) -> tuple[Floats, Floats]:

@@ -115,7 +115,7 @@ def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
     if pairs:
         parts.append(differences(results, pairs))
         parts += [beside_published(results, pairs)] if label == VOC else []
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def average_row(name: str, runs: Sequence[Measured]) -> tuple[str, ...]:
@@ -153,10 +153,11 @@ def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
     chance = "".join(f"\n- {line}" for line in within) if within else " none."
     return (
         f"#### Differences\n\n{markdown_table(('difference', *AVERAGES), rows)}\n\n"
-        f"In brackets 95 % intervals by {DRAWS:,} draws of the images, the same for both methods, "
-        "and of the runs; of a method with one run the chance of another seed is not in them. Bold "
-        "where 0 lies outside. These differences are within the spread, so that they say "
-        f"nothing:\n{chance}"
+        "In brackets 95 % intervals, of the chance of the images (the same for both methods, "
+        f"{DRAWS:,} bootstrap draws) and of the seeds (Student's t); of a method with one run they "
+        "lack the chance of another seed. Bold where 0 lies outside; without any difference one "
+        f"figure of twenty would be, one in every third row of {len(AVERAGES)}. Within the "
+        f"spread, so that their sign is not settled:\n{chance}"
     )
 
 
@@ -172,6 +173,8 @@ def beside_published(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
         far = (theirs < ours.low[:first]) | (theirs > ours.high[:first])
         pairs_of = zip(cells(ours, far), theirs, strict=False)
         rows.append((f"{one}, less {other}", *(f"{o}; {t:+.1f}" for o, t in pairs_of)))
+    if not rows:
+        return ""
     header = ("ours; the paper's, on VOC 2012 val", *AVERAGES[: len(COUNTS)])
     return (
         f"#### Beside the paper's differences\n\n{markdown_table(header, rows)}\n\n"

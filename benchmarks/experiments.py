@@ -85,10 +85,10 @@ def first_model(runs: Sequence[Run], name: str, label: str) -> Path:
 
 def trained(run: Run, overrides: Sequence[str]) -> bool:
     """Has a run of this very recipe made all its steps?"""
+    read = read_recipe(run.experiment.recipe, [f"--seed={run.seed}", *overrides])
     if not run.model.exists():
         return False
     card = load_model(run.model).card
-    read = read_recipe(run.experiment.recipe, [f"--seed={run.seed}", *overrides])
     return card["step"] == read.recipe.steps and not changes(card["recipe"], read.text)
 
 

@@ -19,10 +19,13 @@ from torch import Tensor
 from dev_sets import DevSet
 from instancefcn.checkpoint import read_tensors, write_tensors
 from instancefcn.data.dataset import Dataset
-from instancefcn.evaluation.recall import COUNTS, Matches, match
-from instancefcn.evaluation.touching import touching_only
+from instancefcn.evaluation.recall import COUNTS, IOUS, Matches, match
+from instancefcn.evaluation.touching import ADJOINING, RING, touching_only
 from instancefcn.types import AnnotatedImage, Rle
 from results_page import commit
+
+RULES = [list(COUNTS), IOUS.tolist(), ADJOINING, RING]
+"""What is measured with other rules is not kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +49,12 @@ Find = Callable[[Dataset], Iterable[tuple[AnnotatedImage, Sequence[Rle]]]]
 def measured(source: Path, dev: DevSet, find: Find) -> Measured:
     """What a method whose weights or results are the file ``source`` finds on a set.
 
-    Kept beside it, and measured again if the file's bytes or the set's annotations are others. A
-    method that was measured by an earlier commit keeps its figures, which name that commit.
+    Kept beside it, and measured again if the file's bytes, the set's annotations or ``RULES`` are
+    others. What an earlier commit measured is kept and names that commit.
     """
     path = source.with_name(f"{source.stem}.{slug(dev.dataset.name)}.measured.safetensors")
-    of = {"source": hashlib.sha256(source.read_bytes()).hexdigest(), "set": dev.digest}
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    of = {"source": digest, "set": dev.digest, "rules": RULES}
     if path.exists():
         tensors, header = read_tensors(path)
         if header.items() >= of.items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,8 +31,12 @@ from instancefcn.predictor import Predictor
 from instancefcn.types import AnnotatedImage, Rle
 from measuring import Measured, measured, seconds_each, slug
 from published_figures import published_on_voc
-from results_page import DATA, ROOT, conditions, run_script, write_section
+from results_page import DATA, ROOT, commit, conditions, run_script, write_section
 from separation_figures import draw_separations
+
+MOST_SEEDS = 3
+OWN = ("--data", "--weights", "--seed", "--output")
+"""Values of recipes that this command sets itself."""
 
 STRATEGY = "fast"
 SEARCHED = (VOC, COCO)
@@ -45,28 +51,50 @@ Sets = Mapping[str, DevSet]
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
-    sets = {label: dev for label, dev in dev_sets(arguments.data).items() if dev.folder.exists()}
-    for label, dev in sets.items():  # a broken set is found now, not after hours
-        words = f"{len(dev.dataset)} images, annotations {dev.digest[:8]}"
-        print(f"{label}: {words}", file=sys.stderr)
+    commit()  # of the code that is imported by now, however long this takes
+    sets = at_hand(arguments)
     experiments = [
         replace(e, seeds=e.seeds[: arguments.seeds], sets=tuple(s for s in e.sets if s in sets))
         for e in EXPERIMENTS
         if not arguments.only or e.recipe in arguments.only
     ]
-    experiments = [e for e in experiments if e.sets]
-    if not experiments:
-        raise ValueError(f"{arguments.data}: none of the data sets is there; give --data")
-    runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds]
+    runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds if e.sets]
     overrides = [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
     for run in plan(runs, overrides):
-        finish(run, overrides)
+        with timed(f"{run.experiment.recipe}, seed {run.seed}"):
+            train(run, overrides)
     results = measure_runs(runs, sets)
     if not arguments.without_search:
         for label in SEARCHED:
             if label in results:
                 results[label][SEARCH] = [measure_search(sets[label], arguments.runs)]
     write(arguments, results, runs, sets)
+
+
+def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
+    """The sets whose folders are there, read once, so that a broken one is found now and not after
+    hours. Raises ValueError if none is, if one is empty, or if a part would replace the whole page.
+    """
+    needed = {label for experiment in EXPERIMENTS for label in experiment.sets}
+    every = {label: dev for label, dev in dev_sets(arguments.data).items() if label in needed}
+    sets = {label: dev for label, dev in every.items() if dev.folder.exists()}
+    if not sets:
+        raise ValueError(f"{arguments.data}: none of the data sets is there; give --data")
+    left_out = [label for label in every if label not in sets]
+    for label in left_out:
+        print(f"{label}: {every[label].folder} is not there, left out", file=sys.stderr)
+    part = [*arguments.part, *left_out]
+    if part and arguments.output == ROOT:
+        raise ValueError(
+            f"{', '.join(part)}: a part of the comparisons would replace all of them in "
+            "docs/results.md; give --output DIR"
+        )
+    for label, dev in sets.items():
+        if not len(dev.dataset):
+            raise ValueError(f"{dev.folder}: has no images; put them there, or remove it")
+        words = f"{len(dev.dataset)} images, annotations {dev.digest[:8]}"
+        print(f"{label}: {words}", file=sys.stderr)
+    return sets
 
 
 def write(
@@ -76,7 +104,8 @@ def write(
     sets: Sets,
 ) -> None:
     """Time the methods, and write the page's section, README's, and the pictures."""
-    command = f"benchmarks/reproduce.py {arguments.part}" if arguments.part else "make reproduce"
+    words = ["benchmarks/reproduce.py", *arguments.part]
+    command = shlex.join(words) if arguments.part else "make reproduce"
     costs = {label: time_methods(label, results[label], runs, sets[label]) for label in results}
     images = arguments.output / "docs" / "images"
     names = {label: sets[label].dataset.name for label in results}
@@ -90,8 +119,8 @@ def write(
 
 def timing() -> str:
     return (
-        f"Seconds are medians of {TIMED - 1} photos that methods took in turns, from the file to "
-        "the masks' RLE; Selective Search has one thread."
+        f"Seconds are medians of {TIMED - 1} photos, or of all but one of a smaller set, that "
+        "methods took in turns, from the file to the masks' RLE; Selective Search has one thread."
     )
 
 
@@ -104,19 +133,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--output", type=Path, default=ROOT, help="gets README.md, docs/results.md, docs/images")
     recipes = [experiment.recipe for experiment in EXPERIMENTS]
     add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="these only")
-    add("--seeds", type=count, default=3, help="the first so many seeds (%(default)s)")
+    add("--seeds", type=count, default=MOST_SEEDS, help="the first so many seeds (%(default)s)")
     add("--without-search", action="store_true", help="leave Selective Search out")
     add("overrides", nargs="*", help="after --, values for all recipes, e.g. --steps=2")
     arguments = parser.parse_args(argv)
-    words = [f"--only {' '.join(arguments.only)}"] if arguments.only else []
-    words += [f"--seeds {arguments.seeds}"] if arguments.seeds < parser.get_default("seeds") else []
-    words += ["--without-search"] if arguments.without_search else []
-    arguments.part = " ".join([*words, *arguments.overrides])
-    if arguments.part and arguments.output == ROOT:
-        raise ValueError(
-            f"{arguments.part}: a part of the comparisons would replace all of them in "
-            "docs/results.md; give --output DIR"
-        )
+    for word in arguments.overrides:
+        if word.split("=")[0] in OWN:
+            raise ValueError(
+                f"{word}: this command sets it itself; give it before --, or not at all"
+            )
+    for name in ("data", "weights", "runs", "output"):
+        setattr(arguments, name, getattr(arguments, name).resolve())
+    part = ["--only", *arguments.only] if arguments.only else []
+    part += ["--seeds", str(arguments.seeds)] if arguments.seeds < MOST_SEEDS else []
+    part += ["--without-search"] if arguments.without_search else []
+    arguments.part = part + (["--", *arguments.overrides] if arguments.overrides else [])
     return arguments
 
 
@@ -127,15 +158,16 @@ def plan(runs: Sequence[Run], overrides: Sequence[str]) -> list[Run]:
         number = sum(run.experiment == experiment for run in left)
         state = f"{number} runs to train, each {experiment.minutes}" if number else "trained"
         print(f"{experiment.recipe}: {state}", file=sys.stderr)
+    print("then measuring, about 2 minutes for a run and a set, 25 for VGG-16", file=sys.stderr)
     return left
 
 
-def finish(run: Run, overrides: Sequence[str]) -> None:
-    """Train a run to its end, and say how long that took."""
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Says what was done and how long it took."""
     start = perf_counter()
-    train(run, overrides)
-    minutes = (perf_counter() - start) / 60
-    print(f"{run.experiment.recipe}, seed {run.seed}: {minutes:.0f} minutes", file=sys.stderr)
+    yield
+    print(f"{what}: {(perf_counter() - start) / 60:.1f} minutes", file=sys.stderr)
 
 
 def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Measured]]]:
@@ -150,8 +182,8 @@ def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Me
 
 def find_by(model: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
     """A model's masks of each image of a set."""
-    print(f"{model.parent.name} on {dataset.name}", file=sys.stderr)
-    return find(Predictor.from_pretrained(model), dataset, len(dataset))
+    with timed(f"{model.parent.name} on {dataset.name}"):
+        yield from find(Predictor.from_pretrained(model), dataset, len(dataset))
 
 
 def measure_search(dev: DevSet, runs: Path) -> Measured:
@@ -160,7 +192,8 @@ def measure_search(dev: DevSet, runs: Path) -> Measured:
     name = f"selective-search-{STRATEGY}-{slug(dataset.name)}-{dev.digest[:8]}.json"
     path = runs / name
     if not path.exists():
-        found = search_images(dataset, len(dataset), STRATEGY, 0, f"{SEARCH}, on {dataset.name}")
+        with timed(f"{SEARCH}, on {dataset.name}"):
+            found = search_images(dataset, len(dataset), STRATEGY, 0, f"searching {dataset.name}")
         write_results(path, found, min(dataset.categories, default=1))
     return measured(path, dev, partial(kept, path))
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -92,8 +93,11 @@ def processor() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
+@cache
 def commit() -> str:
-    """The checked out commit, and whether files that are not ``GENERATED`` differ from it."""
+    """The commit that is checked out when this is first asked, which is that of the code that runs,
+    and whether files that are not ``GENERATED`` differ from it.
+    """
     but = [f":!{path.relative_to(ROOT)}" for path in GENERATED]
     changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *but)
     name = _git("rev-parse", "--short", "HEAD") or "unknown"

@@ -25,6 +25,8 @@ def draw_separations(
     """Pictures by ``instancefcn show-maps`` in score_maps of the folder, one of each set in
     ``SHOWN`` that both methods' first runs were measured on; and Markdown that shows them.
     """
+    for old in (folder / "score_maps").glob("*.png"):  # another image may be the best one now
+        old.unlink()
     parts = []
     for label in SHOWN:
         methods = results.get(label, {})

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind, ttest_rel
 
-from chance import COLUMNS, Tally, difference, iou_weights, tally
-from instancefcn.evaluation.recall import AREAS, COUNTS, IOUS, Definition, Matches, summarize
+from chance import COLUMNS, Tally, difference, tally
+from instancefcn.evaluation.recall import (
+    AREAS,
+    COUNTS,
+    IOUS,
+    Definition,
+    Matches,
+    summarize,
+)
 from measuring import Measured
 
 
@@ -34,7 +42,6 @@ def test_the_sums_of_a_tally_are_average_recall(definition: Definition) -> None:
         for count in COUNTS
     ]
     np.testing.assert_allclose(tally(figures, definition).average(), expected, rtol=1e-12)
-    assert iou_weights(definition).sum() == pytest.approx(1)
 
 
 def test_a_difference_is_that_of_the_means() -> None:
@@ -63,24 +70,46 @@ def test_images_are_drawn_in_pairs() -> None:
     assert found.beyond().all()
 
 
-def test_the_interval_is_as_wide_as_images_and_runs_make_it() -> None:
-    """Oracle: the textbook's deviations of a mean. Runs that differ in all images alike, and images
-    that differ in all runs alike, so that their variances add.
+def test_the_interval_is_that_of_students_t_over_images() -> None:
+    """Oracle: scipy's interval of a mean of paired differences; AR is one where images have as many
+    objects each. The bootstrap's variance is over n, the textbook's over n - 1.
     """
     generator = np.random.default_rng(1)
-    images, runs = generator.normal(0.5, 0.1, 200), generator.normal(0, 0.03, 40)
-    one = [found_of(list(images + run)) for run in runs]
-    found = difference(one, [found_of([0.4] * 200)])
-    deviation = 100 * np.sqrt(images.var(ddof=1) / 200 + runs.var(ddof=1) / 40)
-    np.testing.assert_allclose(found.high - found.low, 2 * 1.96 * deviation, rtol=0.08)
+    one, other = (generator.normal(0.5, 0.1, 200) for _ in range(2))
+    found = difference([found_of(list(one))], [found_of(list(other))])
+    interval = ttest_rel(100 * one, 100 * other).confidence_interval()
+    np.testing.assert_allclose(found.low, np.full(COLUMNS, interval.low), rtol=0.05)
+    np.testing.assert_allclose(found.high, np.full(COLUMNS, interval.high), rtol=0.05)
 
 
-def test_three_runs_are_not_taken_for_more_than_three() -> None:
-    """The draws' variance is the variance over n - 1, divided by n."""
-    one = [found_of([0.5 + run] * 10) for run in (-0.02, 0.0, 0.02)]
-    found = difference(one, [found_of([0.5] * 10)])
-    assert (found.low <= -2).all()
-    assert (found.high >= 2).all()
+def test_the_interval_is_that_of_welchs_t_over_runs() -> None:
+    """Oracle: scipy's, where all images are alike."""
+    shares = [0.48, 0.5, 0.53], [0.45, 0.46, 0.44]
+    one, other = ([found_of([share] * 10) for share in of] for of in shares)
+    found = difference(one, other)
+    interval = ttest_ind(*(np.multiply(of, 100) for of in shares), equal_var=False)
+    low, high = interval.confidence_interval()
+    np.testing.assert_allclose(found.low, np.full(COLUMNS, low), rtol=1e-9)
+    np.testing.assert_allclose(found.high, np.full(COLUMNS, high), rtol=1e-9)
+
+
+def test_nothing_is_found_to_differ_in_one_case_of_twenty() -> None:
+    """Three runs a method, images and runs both by chance: 0 lies outside in about 5 %."""
+    generator = np.random.default_rng(0)
+    outside = []
+    for _ in range(200):
+        images = generator.normal(0.5, 0.2, 60)
+        one, other = (
+            [found_of(list(images + generator.normal(run, 0.1, 60))) for run in runs]
+            for runs in generator.normal(0, 0.01, (2, 3))
+        )
+        outside.append(difference(one, other).beyond()[0])
+    assert 0.01 < np.mean(outside) < 0.1
+
+
+def test_other_objects_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match="other objects"):
+        difference([found_of([0.5, 0.5])], [found_of([0.5, 0.5], objects=2)])
 
 
 def test_without_objects_there_is_no_difference() -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from builders import measured_of
+from dev_sets import COCO
 from experiments import EXPERIMENTS, first_model, run_of, trained
 from instancefcn.recipe import shipped_recipes
 from separation_figures import scene
@@ -44,11 +45,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def reproduce(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def reproduce(
+    folder: Path, *words: str, overrides: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / "reproduce.py")]
     for name in ("data", "runs", "output"):
         command += [f"--{name}", str(folder / name)]
-    command += ["--seeds", "1", *words, "--", *SHORT]
+    command += ["--seeds", "1", *words, *([] if "--" in words else ["--"]), *SHORT, *overrides]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -59,7 +62,7 @@ def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
     assert "dev split: 1 images, annotations " in done.stderr
     assert "parts-1: 1 runs to train, each about" in done.stderr
     page = (folder / "output" / "docs" / "results.md").read_text()
-    assert f"`benchmarks/reproduce.py --only parts-1 parts-5 --seeds 1 {' '.join(SHORT)}`" in page
+    assert "`benchmarks/reproduce.py --only parts-1 parts-5 --seeds 1 -- " in page
     assert page.count("| plain FCN, k = 1 | 1 | ") == 1
     assert "| 2 | 0.01 M |" in page
     assert page.count("| Selective Search, fast | 1 | ") == 1
@@ -90,30 +93,44 @@ def test_no_data_is_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_a_part_does_not_replace_the_whole(folder: Path) -> None:
-    command = [sys.executable, str(BENCHMARKS / "reproduce.py"), "--only", "parts-1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("root", [BENCHMARKS.parent, Path(".")])
+def test_a_part_does_not_replace_the_whole(folder: Path, root: Path) -> None:
+    """Fewer recipes, and fewer data sets too."""
+    command = [sys.executable, str(BENCHMARKS / "reproduce.py"), "--output", str(root)]
+    command += ["--data", str(folder / "data")]
+    for words in (["--only", "parts-1"], []):
+        done = subprocess.run(
+            [*command, *words], cwd=BENCHMARKS.parent, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(f"reproduce.py: error: {', '.join([*words, COCO])}, ")
+        assert "would replace all of them in docs/results.md; give --output DIR" in last
+
+
+@pytest.mark.parametrize("word", ["--seed=5", "--data=elsewhere"])
+def test_what_the_command_sets_itself_is_no_override(folder: Path, word: str) -> None:
+    done = reproduce(folder, "--", word)
     assert done.returncode == 2
-    assert done.stderr == (
-        "reproduce.py: error: --only parts-1: a part of the comparisons would replace all of them "
-        "in docs/results.md; give --output DIR\n"
-    )
+    assert done.stderr.startswith(f"reproduce.py: error: {word}: this command sets it itself")
 
 
 def test_a_training_that_fails_ends_in_one_line_of_ours(folder: Path) -> None:
-    done = reproduce(folder, "--only", "parts-3", "--", "--batch=3")
+    done = reproduce(folder, "--only", "parts-3", overrides=("--batch=3",))
     assert done.returncode == 2
-    assert "Traceback (most recent call last)" not in done.stderr.splitlines()[-1]
+    assert "make batch a multiple of the processes" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("reproduce.py: error: Command ")
 
 
 def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
     """Its weights are not those that the tables are about."""
+    assert reproduce(folder, "--only", "parts-1").returncode == 0
     (first, *_) = EXPERIMENTS
     run = run_of(first, 0, folder / "runs")
-    overrides = [f"--data={folder / 'data'}", f"--weights={BENCHMARKS.parents[1] / 'weights'}"]
-    assert run.model.exists()
-    assert not trained(run, overrides)
+    weights = BENCHMARKS.parents[1].resolve() / "shared" / "weights"
+    same = [f"--data={folder / 'data'}", f"--weights={weights}", *SHORT]
+    assert trained(run, same)
+    assert not trained(run, [*same, "--steps=2"])
 
 
 def test_every_experiment_has_its_recipe() -> None:
@@ -133,6 +150,7 @@ def test_the_first_model_is_of_the_set(tmp_path: Path) -> None:
 def test_the_scene_is_where_touching_objects_are_found_best() -> None:
     figures = measured_of(0.5)
     better = replace(figures.touching[7], ranks=np.zeros_like(figures.touching[7].ranks))
-    touching = (*figures.touching[:7], better, *figures.touching[8:])
+    few = replace(better, ranks=better.ranks[..., :2], counted=better.counted[:, :2])
+    touching = (few, *figures.touching[1:7], better, *figures.touching[8:])
     assert scene(replace(figures, touching=touching)) == 7
     assert scene(measured_of(0.5, touching=False)) is None

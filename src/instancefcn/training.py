@@ -67,7 +67,10 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
         losses = backward(step, samples, recipe, fabric)
-        fabric.clip_gradients(step, optimizer, max_norm=recipe.clip)
+        norm = fabric.clip_gradients(
+            step, optimizer, max_norm=recipe.clip, error_if_nonfinite=False
+        )
+        require_finite(norm, number)
         optimizer.step()
         optimizer.zero_grad()
         average.update_parameters(network)
@@ -82,6 +85,15 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
         if fabric.is_global_zero and (number % recipe.save_every == 0 or number == recipe.steps):
             state.save(checkpoint, number)
         begun = time.perf_counter()
+
+
+def require_finite(norm: Tensor | None, number: int) -> None:
+    """Raises ValueError if a step's gradients have no finite norm: nothing good would follow."""
+    if norm is not None and not norm.isfinite():
+        raise ValueError(
+            f"step {number}: gradients are not finite, training has diverged; take a lower rate "
+            "(--optimizer.init_args.lr) or clip gradients (--clip)"
+        )
 
 
 def backward(step: Any, samples: Sequence[Sample], recipe: Recipe, fabric: Fabric) -> Tensor:

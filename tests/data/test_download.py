@@ -348,7 +348,9 @@ def test_the_papers_images_are_vocs_in_sbd(site: Site, tmp_path: Path) -> None:
         assert written[path] == len(kept)
     dataset = SbdDataset(tmp_path / "benchmark_RELEASE", "voc2012_train")
     assert [dataset[i].image_id for i in range(len(dataset))] == [2008000002, 2009000001]
-    assert write_splits(tmp_path) == written
+    again = write_splits(tmp_path)
+    assert again == {path: number for path, number in written.items() if path in again}
+    assert again.keys() == {folder / "voc2012_train.txt", folder / "voc2012_val.txt"}
 
 
 def test_the_comparisons_splits_are_vocs_own(site: Site, tmp_path: Path) -> None:
@@ -357,6 +359,15 @@ def test_the_comparisons_splits_are_vocs_own(site: Site, tmp_path: Path) -> None
     assert write_splits(tmp_path) == {folder / "fit.txt": 3, folder / "dev.txt": 3}
     for own, official in (("fit", "train"), ("dev", "val")):
         assert (folder / f"{own}.txt").read_text() == (folder / f"{official}.txt").read_text()
+
+
+def test_a_folders_own_splits_are_kept(site: Site, tmp_path: Path) -> None:
+    """Else images to measure on would come among those that a model has learnt from."""
+    get(site.offer_sets()["voc2012"], tmp_path, quiet)
+    folder = VOC.target(tmp_path) / "ImageSets" / "Segmentation"
+    (folder / "dev.txt").write_text("2008_000007\n")
+    assert write_splits(tmp_path) == {folder / "fit.txt": 3}
+    assert (folder / "dev.txt").read_text() == "2008_000007\n"
 
 
 def test_a_split_that_cannot_be_written_is_one_line(site: Site, tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def write_splits(folder: Path) -> dict[Path, int]:
     measured on. "voc2012_train" and "voc2012_val" of SBD are the images of VOC's
     ImageSets/Main/train.txt and val.txt that SBD has, in VOC's order: 5,623 and 5,732 of the
     published data, which the paper trains and tests on (Dai et al. 2016, section 4.1; Hariharan et
-    al. 2014). Empty while a set is missing. A list that is there is written again, the same.
+    al. 2014). Those of a missing set are left out, and so are "fit" and "dev" where the folder has
+    its own: a model may have learnt from these.
     """
     voc, objects = VOC.target(folder) / "ImageSets", SBD.target(folder) / "inst"
     written = {}
@@ -125,9 +126,10 @@ def write_splits(folder: Path) -> dict[Path, int]:
             voc / "Segmentation" / f"{official}.txt",
             voc / "Main" / f"{official}.txt",
         )
-        if segmented.is_file():
+        mine = segmented.with_name(f"{own}.txt")
+        if segmented.is_file() and not mine.exists():
             names = read_split(segmented)
-            written[_write_split(segmented.with_name(f"{own}.txt"), names)] = len(names)
+            written[_write_split(mine, names)] = len(names)
         if listed.is_file() and objects.is_dir():
             names = tuple(n for n in read_split(listed) if (objects / f"{n}.mat").is_file())
             written[_write_split(objects.with_name(f"{sbd}.txt"), names)] = len(names)

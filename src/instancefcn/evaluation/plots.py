@@ -18,13 +18,14 @@ from instancefcn.files import whole_file
 INK, GREY, LIGHT = "#222222", "#666666", "#e3e3e3"
 # Okabe and Ito's colours, which the colour-blind can tell apart too; grey for their yellow.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+STYLES = ("-", "--", ":")  # the next one where colours begin again
 SHADES = matplotlib.colormaps["Blues"]
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 4.7, 0.65, 0.25, 1.2, 0.55  # of a figure and its margins, inch
 NAMES = 2.2  # the width of a column of methods' names
 LEGEND: dict[str, Any] = {
     "fontsize": 8.5,
     "labelcolor": INK,
-    "handlelength": 1.4,
+    "handlelength": 2.0,
     "edgecolor": "none",
     "framealpha": 0.9,
 }
@@ -51,7 +52,7 @@ def plot_average(path: Path, reports: Reports, data: str) -> None:
     figure, (axes,) = _figure(1, 8.4, "Average recall of object masks", reports, data)
     for i, report in enumerate(reports.values()):
         averages = [100 * report.average(count) for count in report.counts]
-        axes.plot(report.counts, averages, color=_colour(i), lw=2)
+        axes.plot(report.counts, averages, lw=2, **line(i))
     axes.set(xscale="log", xlabel="proposals an image")
     axes.set_xlim(min(report.counts), max(report.counts))
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -83,7 +84,7 @@ def _recall_of_several(reports: Reports, data: str) -> Figure:
         for i, report in enumerate(reports.values()):
             label = f"AR {percent(report.average(count))}"
             recall = 100 * report.at(count)
-            axes.plot(IOUS, recall, color=_colour(i), label=label, lw=2, clip_on=False)
+            axes.plot(IOUS, recall, label=label, lw=2, clip_on=False, **line(i))
         axes.set_title(f"{count:,} proposals", loc="left", fontsize=9, color=INK)
         axes.set(xlim=(0.5, 1), xlabel="IoU")
         axes.legend(loc="upper right", **LEGEND)  # recall falls: there is room
@@ -130,8 +131,10 @@ def _style(axes: Axes) -> None:
     axes.yaxis.set_major_formatter("{x:.0f} %")
 
 
-def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
+def line(index: int) -> dict[str, Any]:
+    """Colour and style of the line of a method; those of the first 24 are all different."""
+    again, colour = divmod(index, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": STYLES[again % len(STYLES)]}
 
 
 def _save(figure: Figure, path: Path) -> None:

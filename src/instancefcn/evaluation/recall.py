@@ -20,7 +20,7 @@ from instancefcn.rle import decode, encode, rle_to_coco
 from instancefcn.types import AnnotatedImage, Rle
 
 Definition = Literal["coco", "area"]
-"""How recall is averaged over IoU: see ``RecallReport.average``."""
+"""How recall is averaged over IoU: see ``iou_weights``."""
 
 COUNTS = (10, 100, 1000)
 # COCO's own ten, bit for bit: an IoU of exactly 0.6 must fall on the side where theirs falls.
@@ -118,14 +118,20 @@ class RecallReport:
         return recall
 
     def average(self, count: int, area: str = "all", definition: Definition = "coco") -> float:
-        """AR@count. "coco": the mean recall at IoU 0.50, 0.55 .. 0.95. "area": twice the area
-        under recall over IoU 0.5 .. 1 (Hosang et al. 2015, whom the InstanceFCN paper follows), by
-        trapezoids of 0.05; 3 to 4 points lower as a rule.
-        """
-        recall = self.at(count, area)
-        if definition == "coco":
-            return float(recall[:-1].mean())
-        return float((recall[:-1] + recall[1:]).mean() / 2)
+        """AR@count, see ``iou_weights``; nan where there is no object."""
+        weights = iou_weights(definition)
+        return float((weights * self.at(count, area)).sum() / weights.sum())
+
+
+def iou_weights(definition: Definition) -> Floats:
+    """What recall at each of ``IOUS`` weighs in AR, as whole numbers.
+
+    "coco": the mean recall at IoU 0.50, 0.55 .. 0.95. "area": twice the area under recall over IoU
+    0.5 .. 1 (Hosang et al. 2015, whom the InstanceFCN paper follows), by trapezoids of 0.05; 3 to
+    4 points lower as a rule.
+    """
+    mean = np.append(np.ones(len(IOUS) - 1), 0.0)
+    return mean if definition == "coco" else mean + np.roll(mean, 1)
 
 
 def summarize(matches: Iterable[Matches], counts: Sequence[int] = COUNTS) -> RecallReport:
