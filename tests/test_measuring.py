@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,3 +105,10 @@ def test_methods_are_timed_in_turns() -> None:
     seconds = seconds_each(methods, [Path("1"), Path("2")])
     assert order == ["x 1", "y 1", "x 2", "y 2"]
     assert all(0 < value < 1 for value in seconds.values())
+
+
+def test_seconds_are_the_median_without_the_first_photo() -> None:
+    """By hand: 0.1, then 0, 0.02 and 0.04."""
+    waits = iter([0.1, 0.0, 0.04, 0.02])
+    seconds = seconds_each({"x": lambda _: time.sleep(next(waits))}, [Path("photo")] * 4)
+    assert 0.02 <= seconds["x"] < 0.04

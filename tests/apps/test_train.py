@@ -152,6 +152,10 @@ def test_two_processes_train_as_one(recipe: Path) -> None:
         (["{recipe}", "--evaluate_every", "0"], "evaluate_every: 0; give 1 or more"),
         (["{recipe}", "--accelerator", "abacus"], "--accelerator abacus"),
         (["{recipe}", "--output", "{recipe}"], "shapes"),
+        (
+            ["{recipe}", "--output", "{killed}-diverged", "--optimizer.init_args.lr", "1e30"],
+            "gradients are not finite, training has diverged; take a lower rate",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(
