@@ -49,7 +49,7 @@ def reproduce(
     folder: Path, *words: str, overrides: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / "reproduce.py")]
-    for name in ("data", "runs", "output"):
+    for name in ("data", "weights", "runs", "output"):
         command += [f"--{name}", str(folder / name)]
     command += ["--seeds", "1", *words, *([] if "--" in words else ["--"]), *SHORT, *overrides]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -127,8 +127,7 @@ def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
     assert reproduce(folder, "--only", "parts-1").returncode == 0
     (first, *_) = EXPERIMENTS
     run = run_of(first, 0, folder / "runs")
-    weights = BENCHMARKS.parents[1].resolve() / "shared" / "weights"
-    same = [f"--data={folder / 'data'}", f"--weights={weights}", *SHORT]
+    same = [f"--{name}={(folder / name).resolve()}" for name in ("data", "weights")] + [*SHORT]
     assert trained(run, same)
     assert not trained(run, [*same, "--steps=2"])
 
