@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,7 @@ class Difference:
         return (self.low > 0) | (self.high < 0)
 
 
+@cache  # tables ask for the same runs again and again
 def tally(figures: Measured, definition: Definition = "coco") -> Tally:
     weights = iou_weights(definition)
     share = weights / weights.sum()

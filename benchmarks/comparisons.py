@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chance import DRAWS, Difference, Tally, difference, tally
+from chance import DRAWS, Difference, Tally, difference, mean, tally
 from dev_sets import VOC
 from experiments import CROPS, CROPS_FEW, DEEPMASK, DEEPMASK_FEW, FCN, K3, K5, K7
 from instancefcn.evaluation.recall import COUNTS, Definition, summarize
@@ -121,7 +121,7 @@ def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
 def average_row(name: str, runs: Sequence[Measured]) -> tuple[str, ...]:
     """Means of a method's runs, and their deviations if there are several."""
     each = np.stack([tally(run).average() for run in runs])
-    cells = [percent(mean / 100) for mean in each.mean(0)]
+    cells = [percent(average / 100) for average in each.mean(0)]
     if len(runs) > 1:
         pairs = zip(cells, each.std(0, ddof=1), strict=True)
         cells = [cell if cell == "-" else f"{cell} ± {deviation:.1f}" for cell, deviation in pairs]
@@ -131,10 +131,10 @@ def average_row(name: str, runs: Sequence[Measured]) -> tuple[str, ...]:
 
 def cost_row(name: str, runs: Sequence[Measured], cost: Cost) -> tuple[str, ...]:
     """AR by area at each of ``COUNTS``, and what the method costs."""
-    by_area = np.stack([tally(run, "area").average() for run in runs]).mean(0)[: len(COUNTS)]
+    by_area = mean([tally(run, "area") for run in runs])[: len(COUNTS)]
     return (
         name,
-        " / ".join(percent(mean / 100) for mean in by_area),
+        " / ".join(percent(average / 100) for average in by_area),
         f"{cost.seen:,}" if cost.seen else "-",
         f"{cost.weights / 1e6:.2f} M" if cost.weights else "-",
         f"{cost.seconds:.2f}",
