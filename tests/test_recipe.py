@@ -12,6 +12,7 @@ import yaml
 from lightning_fabric import Fabric
 
 from builders import small_network
+from instancefcn.backbones import FeaturePyramid
 from instancefcn.models import Model, load_model
 from instancefcn.recipe import ReadRecipe, read_recipe, shipped_recipes
 from instancefcn.training import load_start, train
@@ -76,6 +77,25 @@ def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
     assert read.description == base.description
     assert read.recipe.inference == read_recipe("parts-5").recipe.inference
     assert read_recipe(str(over), ["--steps", "9"]).recipe.steps == 9
+
+
+def test_no_argument_of_the_bases_class_stays(tmp_path: Path) -> None:
+    """Both heads have an argument ``hidden``, both optimizers ``weight_decay``: left out, it is the
+    own class's default.
+    """
+    over = tmp_path / "over.yaml"
+    branch = "{m: 21, objectness_head: {channels: 96, hidden: 96}, maps: [1], centres: [1]"
+    head = "{class_path: instancefcn.baselines.deepmask.SlidingHead, init_args: {channels: 96}}"
+    sgd = "{class_path: torch.optim.SGD, init_args: {lr: 0.1}}"
+    over.write_text(
+        f"base: parts-5\nnetwork: {{branches: [{branch}, mask_head: {head}}}]}}\noptimizer: {sgd}\n"
+    )
+    recipe = read_recipe(str(over)).recipe
+    sliding = recipe.network.get_submodule("branches.0.mask_head.encode")
+    assert isinstance(sliding, torch.nn.Linear)
+    assert sliding.out_features == 512
+    assert recipe.optimizer([torch.nn.Parameter(torch.zeros(1))]).defaults["weight_decay"] == 0
+    assert isinstance(recipe.network.backbone, FeaturePyramid)
 
 
 @pytest.mark.parametrize("base", ["nowhere", "over.yaml", "7", "[general]"])

@@ -61,7 +61,8 @@ class Recipe:
         save_every: steps between checkpoints.
         workers: processes that make samples.
         base: the recipe that ships which this one is laid over, or null; what this one leaves out
-            is the base's.
+            is the base's. What it names is its own, whole: nothing of the base's is left in it. A
+            network's backbone and branches are named each by itself.
 
     """
 
@@ -129,9 +130,10 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
         )
     parser = recipe_parser()
     try:
-        layers = [f"--config={layer}" for layer in _layers(path)]
+        *below, own = _layers(path)
+        layers = [f"--config={layer}" for layer in (*map(_dump, below), path)]
         values = parser.parse_args([*layers, *overrides])
-        if values.base != _base(path):
+        if values.base != own.get("base"):
             raise TypeError(f"base {values.base!r} on the command line; write it into the file")
         text = parser.dump(values, skip_unset=False)
         torch.manual_seed(values.seed)
@@ -143,26 +145,44 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
     return ReadRecipe(Recipe(**arguments), yaml.safe_load(text)["network"], text)
 
 
-def _layers(path: Path) -> list[Path]:
-    """A recipe's file, before it those of its bases."""
-    base = _base(path)
+def _layers(path: Path) -> list[Mapping[str, Any]]:
+    """A recipe's values, before them what it leaves of its bases'."""
+    own = _values(path)
+    base = own.get("base")
     if base is None:
-        return [path]
+        return [own]
     if not isinstance(base, str) or base not in shipped_recipes():
         raise ValueError(
             f"{path}: its base {base!r} is no recipe that ships; give one of "
             f"{', '.join(shipped_recipes())}"
         )
-    return [*_layers(shipped_recipes()[base]), path]
+    return [*(_left(layer, own) for layer in _layers(shipped_recipes()[base])), own]
 
 
-def _base(path: Path) -> Any:
-    """What a file names as its base; None for one that cannot be read: the parser will say why."""
+def _dump(values: Mapping[str, Any]) -> str:
+    text: str = yaml.safe_dump(dict(values), sort_keys=False)
+    return text
+
+
+def _left(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a recipe leaves of its base: those that it does not name. What it names is
+    gone whole, or the parser would pass arguments of the base's class on to the recipe's. Backbone
+    and branches of a network are values of their own.
+    """
+    left = {name: value for name, value in base.items() if name not in own}
+    parts = own.get("network")
+    if isinstance(parts, Mapping) and "class_path" not in parts:
+        left["network"] = {k: v for k, v in base.get("network", {}).items() if k not in parts}
+    return left
+
+
+def _values(path: Path) -> Mapping[str, Any]:
+    """The values of a file; none of one that cannot be read: the parser will say why."""
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError):
-        return None
-    return content.get("base") if isinstance(content, Mapping) else None
+        return {}
+    return content if isinstance(content, Mapping) else {}
 
 
 def recipe_parser() -> ArgumentParser:
