@@ -139,6 +139,17 @@ def test_plots_are_drawn(
     assert [p.name for p in path.parent.iterdir()] == ["plot.png"]
 
 
+@pytest.mark.parametrize("plot", [plot_recall, plot_average])
+def test_long_names_are_whole(
+    tmp_path: Path, plot: Callable[[Path, dict[str, RecallReport], str], None]
+) -> None:
+    """The picture is wide enough for them: its right edge is white."""
+    for name in ("InstanceFCN, k = 5, crops, few images", 60 * "W"):
+        plot(tmp_path / "plot.png", {"ours": report(), name: report()}, DATA)
+        with Image.open(tmp_path / "plot.png") as image:
+            assert np.asarray(image.convert("L"))[:, -10:].min() == 255
+
+
 def test_plots_of_no_objects_are_drawn(tmp_path: Path) -> None:
     plot_recall(tmp_path / "recall.png", {"ours": NOTHING}, DATA)
     plot_average(tmp_path / "average.png", {"ours": NOTHING, "theirs": NOTHING}, DATA)

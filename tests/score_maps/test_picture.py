@@ -19,7 +19,7 @@ from PIL import Image
 from builders import random_maps, rectangles
 from instancefcn.geometry import window_boxes
 from instancefcn.score_maps.page import MARGIN, Panel, Section, lay_out, panel_width
-from instancefcn.score_maps.panels import COLOURS, FINEST, HEAT, SCALE, Photo
+from instancefcn.score_maps.panels import COLOURS, FINEST, HEAT, SCALE, Photo, brightened
 from instancefcn.score_maps.picture import draw, part_name, write_picture
 from instancefcn.score_maps.separation import ScoreMaps, Separation
 from instancefcn.types import Proposals
@@ -175,6 +175,18 @@ def test_a_large_photo_is_shrunk_and_keeps_its_coordinates() -> None:
     assert photo.pixels.shape == (FINEST, round(FINEST * 2 / 3), 3)
     assert (photo.width, photo.height) == (2 * FINEST, 3 * FINEST)
     assert Photo.of(GREY).pixels.shape == GREY.shape
+
+
+def test_a_dark_photo_is_brightened() -> None:
+    """Up to white, black as it was; one with bright places is left as it is."""
+    dark = GREY // 4
+    dark[0] = 0
+    lit = brightened(dark)
+    assert set(np.unique(lit)) == {0, 255}
+    assert np.array_equal(Photo.of(dark).pixels, lit)
+    dark[:2] = 200
+    assert brightened(dark) is dark
+    assert not brightened(np.zeros_like(GREY)).any()
 
 
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from instancefcn.evaluation.recall import IOUS
 from instancefcn.evaluation.report import DEFINITIONS, Reports, describe, percent
@@ -21,9 +22,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 STYLES = ("-", "--", ":")  # the next one where colours begin again
 SHADES = matplotlib.colormaps["Blues"]
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 4.7, 0.65, 0.25, 1.2, 0.55  # of a figure and its margins, inch
-NAMES = 2.2  # the width of a column of methods' names
+NAMES = 0.7  # of a column of methods' names, all but their letters, inch
+SIZE = 8.5  # of letters, points
 LEGEND: dict[str, Any] = {
-    "fontsize": 8.5,
+    "fontsize": SIZE,
     "labelcolor": INK,
     "handlelength": 2.0,
     "edgecolor": "none",
@@ -49,7 +51,8 @@ def plot_average(path: Path, reports: Reports, data: str) -> None:
 
     The reports should hold many numbers, e.g. 1, 2, 5, 10 .. 1000.
     """
-    figure, (axes,) = _figure(1, 8.4, "Average recall of object masks", reports, data)
+    width = 6.2 + _beside(reports)
+    figure, (axes,) = _figure(1, width, "Average recall of object masks", reports, data)
     for i, report in enumerate(reports.values()):
         averages = [100 * report.average(count) for count in report.counts]
         axes.plot(report.counts, averages, lw=2, **line(i))
@@ -78,7 +81,7 @@ def _recall_of_one(reports: Reports, data: str) -> Figure:
 
 def _recall_of_several(reports: Reports, data: str) -> Figure:
     counts = next(iter(reports.values())).counts
-    width = 3.4 * len(counts) + NAMES
+    width = 3.4 * len(counts) + _beside(reports)
     figure, panels = _figure(len(counts), width, "Recall of object masks", reports, data)
     for axes, count in zip(panels, counts, strict=True):
         for i, report in enumerate(reports.values()):
@@ -99,14 +102,21 @@ def _name_lines(figure: Figure, axes: Axes, names: list[str]) -> None:
     figure.legend(axes.lines, names, loc="upper left", bbox_to_anchor=corner, **LEGEND)
 
 
+def _beside(reports: Reports) -> float:
+    """Inches right of the last panel, enough for the longest name if there are several."""
+    if len(reports) == 1:
+        return RIGHT
+    points = (TextPath((0, 0), name, SIZE).get_extents().width for name in reports)
+    return NAMES + 1.03 * max(0.0, *points) / 72  # letters on whole pixels are a little wider
+
+
 def _figure(
     panels: int, width: float, title: str, reports: Reports, data: str
 ) -> tuple[Figure, list[Axes]]:
     """Empty panels side by side under a title and a few words on data and protocol, and room for
     names at the right if there are several methods.
     """
-    beside = NAMES if len(reports) > 1 else RIGHT
-    left, right = LEFT / width, 1 - beside / width
+    left, right = LEFT / width, 1 - _beside(reports) / width
     figure = Figure((width, HEIGHT), dpi=150)
     grid = figure.subplots(1, panels, sharey=True, squeeze=False)
     figure.subplots_adjust(left, BOTTOM / HEIGHT, right, 1 - TOP / HEIGHT, wspace=0.12)

@@ -31,6 +31,8 @@ FINEST = 800
 """A photo is shrunk to this many pixels on its longer side: no panel shows more."""
 
 DIM = 0.45
+DARK = 128
+"""A photo with hardly a value of this or more is drawn brighter, or it would not be seen."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,29 @@ class Photo:
 
     @classmethod
     def of(cls, image: NDArray[np.uint8]) -> Photo:
-        """Of an image (H, W, 3) uint8 RGB, shrunk if it is larger than what a panel shows."""
+        """Of an image (H, W, 3) uint8 RGB, shrunk if it is larger than what a panel shows, and
+        brightened if it is ``DARK``.
+        """
         height, width = image.shape[:2]
         factor = min(1, FINEST / max(height, width))
         size = max(1, round(width * factor)), max(1, round(height * factor))
         pixels = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return cls(pixels, width, height)
+        return cls(brightened(pixels), width, height)
 
     def dim(self) -> Photo:
         """Grey and dark, so that what is drawn over it stands out."""
         grey = self.pixels.mean(2, keepdims=True).repeat(3, 2) * DIM
         return Photo(grey.astype(np.uint8), self.width, self.height)
+
+
+def brightened(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image whose brightest values, but for one of two hundred, are ``DARK``, with these made
+    white; any other as it is.
+    """
+    white = max(1.0, float(np.percentile(pixels, 99.5)))
+    if white >= DARK:
+        return pixels
+    return (pixels * (255 / white)).clip(max=255).round().astype(np.uint8)
 
 
 def draw_photo(axes: Axes, photo: Photo) -> None:
