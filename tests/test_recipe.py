@@ -98,6 +98,30 @@ def test_no_argument_of_the_bases_class_stays(tmp_path: Path) -> None:
     assert isinstance(recipe.network.backbone, FeaturePyramid)
 
 
+def test_a_value_named_in_part_keeps_the_other_parts(tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-5\nmatching: {margin: 2.0}\noptimizer: {init_args: {lr: 0.1}}\n")
+    recipe, base = read_recipe(str(over)).recipe, read_recipe("parts-5").recipe
+    assert recipe.matching == replace(base.matching, margin=2.0)
+    optimizer = recipe.optimizer([torch.nn.Parameter(torch.zeros(1))])
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.1, 0.05)
+
+
+def test_a_name_with_a_dot_is_refused_over_a_base(tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-5\nmatching.margin: 2.0\n")
+    with pytest.raises(ValueError, match=r"over\.yaml: 'matching.margin' has a dot; write it nes"):
+        read_recipe(str(over))
+
+
+def test_what_cannot_be_built_names_the_file(tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-5\ntrain: []\n")
+    with pytest.raises(ValueError, match=r"over\.yaml: train: no data set to train on"):
+        read_recipe(str(over))
+
+
 @pytest.mark.parametrize("base", ["nowhere", "over.yaml", "7", "[general]"])
 def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"

@@ -61,8 +61,9 @@ class Recipe:
         save_every: steps between checkpoints.
         workers: processes that make samples.
         base: the recipe that ships which this one is laid over, or null; what this one leaves out
-            is the base's. What it names is its own, whole: nothing of the base's is left in it. A
-            network's backbone and branches are named each by itself.
+            is the base's. Of a class or a list that it names, nothing of the base's is left;
+            ``inference`` is one value, too. On the command line a new class keeps those of the old
+            one's arguments that it knows as well, as jsonargparse does it.
 
     """
 
@@ -129,8 +130,8 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
             f"{source}: no such recipe; give a YAML file or one of {', '.join(shipped_recipes())}"
         )
     parser = recipe_parser()
+    *below, own = _layers(path)
     try:
-        *below, own = _layers(path)
         layers = [f"--config={layer}" for layer in (*map(_dump, below), path)]
         values = parser.parse_args([*layers, *overrides])
         if values.base != own.get("base"):
@@ -138,11 +139,11 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
         text = parser.dump(values, skip_unset=False)
         torch.manual_seed(values.seed)
         built = parser.instantiate(values)
-    except (ArgumentError, TypeError, UnicodeDecodeError) as error:
+        recipe = Recipe(**{name: built[name] for name in Recipe.__dataclass_fields__})
+    except (ArgumentError, TypeError, ValueError) as error:
         words = f" with {' '.join(overrides)}" if overrides else ""
         raise ValueError(f"{path}{words}: {error}") from None
-    arguments = {name: built[name] for name in Recipe.__dataclass_fields__}
-    return ReadRecipe(Recipe(**arguments), yaml.safe_load(text)["network"], text)
+    return ReadRecipe(recipe, yaml.safe_load(text)["network"], text)
 
 
 def _layers(path: Path) -> list[Mapping[str, Any]]:
@@ -156,6 +157,9 @@ def _layers(path: Path) -> list[Mapping[str, Any]]:
             f"{path}: its base {base!r} is no recipe that ships; give one of "
             f"{', '.join(shipped_recipes())}"
         )
+    dotted = [name for name in own if "." in str(name)]
+    if dotted:
+        raise ValueError(f"{path}: {dotted[0]!r} has a dot; write it nested, as its base does")
     return [*(_left(layer, own) for layer in _layers(shipped_recipes()[base])), own]
 
 
@@ -165,14 +169,16 @@ def _dump(values: Mapping[str, Any]) -> str:
 
 
 def _left(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a recipe leaves of its base: those that it does not name. What it names is
-    gone whole, or the parser would pass arguments of the base's class on to the recipe's. Backbone
-    and branches of a network are values of their own.
+    """The values that a recipe leaves of its base: those that it does not name, and of what it
+    names in part, the other parts. Where it names a class or a list, nothing is left: the parser
+    would pass on to them the base's arguments of the same names.
     """
-    left = {name: value for name, value in base.items() if name not in own}
-    parts = own.get("network")
-    if isinstance(parts, Mapping) and "class_path" not in parts:
-        left["network"] = {k: v for k, v in base.get("network", {}).items() if k not in parts}
+    left = {}
+    for name, value in base.items():
+        if name not in own:
+            left[name] = value
+        elif isinstance(own[name], Mapping) and "class_path" not in own[name]:
+            left[name] = _left(value, own[name]) if isinstance(value, Mapping) else value
     return left
 
 
