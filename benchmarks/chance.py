@@ -56,28 +56,35 @@ def tally(figures: Measured, definition: Definition = "coco") -> Tally:
     return Tally(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
 
 
-def difference(one: Sequence[Tally], other: Sequence[Tally]) -> Difference:
-    """The mean over one method's runs less that over the other's, and its 95 % interval.
+Methods = Sequence[Sequence[Tally]]
+"""Of each method its runs."""
 
-    The variances of three means add: over images, which both methods share, by a bootstrap of the
-    difference; and over each method's runs. Student's t with Welch and Satterthwaite's degrees of
-    freedom, since runs are few. Of a single run the interval holds the chance of the images alone.
+
+def difference(plus: Methods, minus: Methods) -> Difference:
+    """The sum of some methods' means over their runs less that of others', and its 95 % interval.
+    Two of each give a difference of differences.
+
+    Variances add: over images, which all methods share, by a bootstrap of the difference; and over
+    each method's runs. Student's t with Welch and Satterthwaite's degrees of freedom, since runs
+    are few. Of methods with a single run the interval holds the chance of the images alone.
 
     Raises ValueError if the methods were not measured on the same objects.
     """
-    objects = one[0].objects
-    if not all(np.array_equal(tally.objects, objects) for tally in (*one, *other)):
+    objects = plus[0][0].objects
+    every = [tally for runs in (*plus, *minus) for tally in runs]
+    if not all(np.array_equal(tally.objects, objects) for tally in every):
         raise ValueError(
             "methods were measured on other objects; delete the runs' *.measured.safetensors"
         )
-    drawn = (column[np.isfinite(column)] for column in _draw(one, other).T)
+    drawn = (column[np.isfinite(column)] for column in _draw(plus, minus).T)
     images = np.array([column.var() if len(column) else np.nan for column in drawn])
-    terms = [(images, len(objects) - 1), *(_variance(runs) for runs in (one, other))]
+    terms = [(images, len(objects) - 1), *(_variance(runs) for runs in (*plus, *minus))]
     variance = np.sum([term for term, _ in terms], axis=0)
     squares = np.sum([term**2 / max(freedom, 1) for term, freedom in terms], axis=0)
     freedom = np.where(squares > 0, variance**2 / np.where(squares > 0, squares, 1), 1)
     reach = t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(variance)
-    value = mean(one) - mean(other)
+    value = np.sum([mean(runs) for runs in plus], axis=0)
+    value = value - np.sum([mean(runs) for runs in minus], axis=0)
     return Difference(value, value - reach, value + reach)
 
 
@@ -94,14 +101,19 @@ def _variance(runs: Sequence[Tally]) -> tuple[Floats, int]:
     return np.stack([run.average() for run in runs]).var(0, ddof=1) / len(runs), freedom
 
 
-def _draw(one: Sequence[Tally], other: Sequence[Tally]) -> Floats:
+def _draw(plus: Methods, minus: Methods) -> Floats:
     """Differences (``DRAWS``, ``COLUMNS``), of means over runs, on images drawn at random."""
-    objects = one[0].objects
+    objects = plus[0][0].objects
     images = len(objects)
     generator = np.random.default_rng(0)
     times = generator.multinomial(images, np.full(images, 1 / images), DRAWS).astype(np.float64)
-    found = np.mean([run.found for run in one], axis=0) - np.mean([r.found for r in other], axis=0)
+    found = sum(_found(runs) for runs in plus) - sum(_found(runs) for runs in minus)
     return _percent(times @ found, times @ objects)
+
+
+def _found(runs: Sequence[Tally]) -> Floats:
+    found: Floats = np.mean([run.found for run in runs], axis=0)
+    return found
 
 
 def _count(matches: Sequence[Matches], weights: Floats) -> tuple[Floats, Floats]:

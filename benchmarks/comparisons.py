@@ -17,14 +17,29 @@ from measuring import Measured, slug
 from published_figures import VOC2012, published_tables
 
 SEARCH = "Selective Search, fast"
+RECIPES = "../src/instancefcn/recipes"
 AVERAGES = (*(f"AR@{n}" for n in COUNTS), *(f"touching, AR@{n}" for n in COUNTS))
 HEADER = ("method", "runs", "masks an image", *AVERAGES)
-COSTS = ("method", "AR by area", "images seen", "weights of the mask head", "s an image")
+COSTS = (
+    *("method", "recipe", "AR by area", "training images", "images seen"),
+    *("weights of the mask head", "s an image"),
+)
 COMPARED = (
     *((FCN, K5), (K3, K5), (K7, K5), (CROPS, K5), (DEEPMASK, CROPS)),
     *((DEEPMASK_FEW, CROPS_FEW), (SEARCH, K5)),
 )
 """Pairs of methods that differ in one part, or otherwise are the paper's questions."""
+
+FURTHER = (
+    "~DeepMask, less InstanceFCN, k = 5: on few images, less on all",
+    (
+        (DEEPMASK_FEW, CROPS),
+        (CROPS_FEW, DEEPMASK),
+    ),
+)
+"""A difference of two pairs' differences: is it further on little data?"""
+
+CROPPED = "224 x 224"
 
 PUBLISHED_AS = {
     CROPS: f"{K5}, trained on crops",
@@ -36,11 +51,14 @@ PUBLISHED_AS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a method: the mask head's weights and the images seen in training, 0 without either, and
-    the median seconds an image.
+    """Of a method: its recipe, "" without one; the mask head's weights, the training images, and
+    how many were seen, each as often as it was drawn, 0 without either; and the median seconds an
+    image.
     """
 
+    recipe: str
     weights: int
+    images: int
     seen: int
     seconds: float
 
@@ -74,8 +92,10 @@ means and standard deviations over runs with different seeds. AR: {DEFINITIONS["
 {DEFINITIONS["area"]}, which the paper words and which its published figures are taken to be.
 "Touching": of the objects that touch another of their kind. Masks an image are
 {COUNTS[-1]:,} at most; windows of k = 1 that overlap copy the same pixels from its one map, so that
-few of its masks are left. Weights are those of one mask head. Selective Search ranks at random: one
-drawing.
+non-maximum suppression leaves fewer of its masks: its list ends where its column of masks says.
+"Crops": of {CROPPED} pixels around objects, where others learn from whole images; "few images":
+every sixth, seen as often in all. Weights are those of one mask head. Selective Search ranks at
+random: one drawing.
 
 {sets}
 
@@ -134,7 +154,9 @@ def cost_row(name: str, runs: Sequence[Measured], cost: Cost) -> tuple[str, ...]
     by_area = mean([tally(run, "area") for run in runs])[: len(COUNTS)]
     return (
         name,
+        f"[{cost.recipe}]({RECIPES}/{cost.recipe}.yaml)" if cost.recipe else "-",
         " / ".join(percent(average / 100) for average in by_area),
+        f"{cost.images:,}" if cost.images else "-",
         f"{cost.seen:,}" if cost.seen else "-",
         f"{cost.weights / 1e6:.2f} M" if cost.weights else "-",
         f"{cost.seconds:.2f}",
@@ -144,12 +166,16 @@ def cost_row(name: str, runs: Sequence[Measured], cost: Cost) -> tuple[str, ...]
 def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
     """A table of differences of means, and a list of those that may be chance."""
     rows, within = [], []
-    for one, other in pairs:
-        found = compare(results, one, other, "coco")
-        rows.append((f"{one}, less {other}", *cells(found, found.beyond())))
+    named: list[tuple[str, tuple[Sequence[str], Sequence[str]]]]
+    named = [(f"{one}, less {other}", ([one], [other])) for one, other in pairs]
+    if {name for names in FURTHER[1] for name in names} <= results.keys():
+        named.append(FURTHER)
+    for label, (plus, minus) in named:
+        found = compare(results, plus, minus, "coco")
+        rows.append((label, *cells(found, found.beyond())))
         small = np.flatnonzero(np.isfinite(found.value) & ~found.beyond())
         if len(small):
-            within.append(f"{one} against {other}: {'; '.join(AVERAGES[i] for i in small)}")
+            within.append(f"{label}: {'; '.join(AVERAGES[i] for i in small)}")
     chance = "".join(f"\n- {line}" for line in within) if within else " none."
     return (
         f"#### Differences\n\n{markdown_table(('difference', *AVERAGES), rows)}\n\n"
@@ -168,27 +194,39 @@ def beside_published(results: Results, pairs: Sequence[tuple[str, str]]) -> str:
         theirs = published_difference(one, other)
         if theirs is None:
             continue
-        ours = compare(results, one, other, "area")
-        first = len(COUNTS)
-        far = (theirs < ours.low[:first]) | (theirs > ours.high[:first])
-        pairs_of = zip(cells(ours, far), theirs, strict=False)
-        rows.append((f"{one}, less {other}", *(f"{o}; {t:+.1f}" for o, t in pairs_of)))
+        ours = compare(results, (one,), (other,), "area")
+        none = np.zeros(len(COUNTS), np.bool_)
+        words = (f"; {t:+.1f}{beside(ours, i, t)}" for i, t in enumerate(theirs))
+        of_each = map("".join, zip(cells(ours, none), words, strict=True))
+        rows.append((f"{one}, less {other}", *of_each))
     if not rows:
         return ""
     header = ("ours; the paper's, on VOC 2012 val", *AVERAGES[: len(COUNTS)])
     return (
         f"#### Beside the paper's differences\n\n{markdown_table(header, rows)}\n\n"
-        f"AR here is {DEFINITIONS['area']}. Bold where the paper's difference lies outside the "
-        "interval of ours, so that the claim does not hold here in this size; what was found of "
-        "the reasons stands in the [log](log.md)."
+        f"AR here is {DEFINITIONS['area']}. Where the paper's difference lies outside the interval "
+        "of ours, so that its claim does not hold here in this size, a word says what ours is: "
+        "larger, smaller, or of the other sign. What was found of the reasons stands in the "
+        "[log](log.md)."
     )
 
 
-def compare(results: Results, one: str, other: str, definition: Definition) -> Difference:
-    def tallies(name: str) -> list[Tally]:
-        return [tally(run, definition) for run in results[name]]
+def beside(ours: Difference, i: int, theirs: float) -> str:
+    """What the i-th of our differences is beside the paper's, "" if that lies in its interval."""
+    if ours.low[i] <= theirs <= ours.high[i]:
+        return ""
+    if ours.value[i] * theirs < 0:
+        return ", **other sign**"
+    return ", **larger**" if abs(ours.value[i]) > abs(theirs) else ", **smaller**"
 
-    return difference(tallies(one), tallies(other))
+
+def compare(
+    results: Results, plus: Sequence[str], minus: Sequence[str], definition: Definition
+) -> Difference:
+    def tallies(names: Sequence[str]) -> list[list[Tally]]:
+        return [[tally(run, definition) for run in results[name]] for name in names]
+
+    return difference(tallies(plus), tallies(minus))
 
 
 def cells(found: Difference, bold: NDArray[np.bool_]) -> list[str]:

@@ -13,14 +13,14 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import yaml
 
 from comparisons import SEARCH, Cost, Results, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
-from experiments import EXPERIMENTS, Run, first_model, run_of, train, trained
+from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
 from instancefcn.apps.evaluate import find
 from instancefcn.apps.numbers import count
 from instancefcn.apps.selective_search import Task, search, search_images
+from instancefcn.apps.train import COPY
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
@@ -28,6 +28,7 @@ from instancefcn.evaluation.results import read_results, write_results
 from instancefcn.geometry import proposals_to_rle
 from instancefcn.models import load_model
 from instancefcn.predictor import Predictor
+from instancefcn.recipe import read_recipe
 from instancefcn.types import AnnotatedImage, Rle
 from measuring import Measured, measured, seconds_each, slug
 from published_figures import published_on_voc
@@ -214,16 +215,18 @@ def time_methods(label: str, results: Results, runs: Sequence[Run], dev: DevSet)
     """What each method costs, by its first run."""
     paths = [dev.dataset[i].path for i in range(min(TIMED, len(dev.dataset)))]
     print(f"timing {len(results)} methods on {dev.dataset.name}", file=sys.stderr)
-    models = {name: first_model(runs, name, label) for name in results if name != SEARCH}
-    predictors = {name: Predictor.from_pretrained(model) for name, model in models.items()}
+    first = {name: first_run(runs, name, label) for name in results if name != SEARCH}
+    predictors = {name: Predictor.from_pretrained(run.model) for name, run in first.items()}
     methods = {
-        name: partial(masks_of, predictors[name]) if name in models else search_alone
+        name: partial(masks_of, predictors[name]) if name in first else search_alone
         for name in results
     }
     seconds = seconds_each(methods, paths)
-    costs = {SEARCH: Cost(0, 0, seconds[SEARCH])} if SEARCH in results else {}
-    for name, model in models.items():
-        costs[name] = Cost(weights_of(predictors[name]), images_seen(model), seconds[name])
+    costs = {SEARCH: Cost("", 0, 0, 0, seconds[SEARCH])} if SEARCH in results else {}
+    for name, run in first.items():
+        weights = weights_of(predictors[name])
+        recipe = run.experiment.recipe
+        costs[name] = Cost(recipe, weights, *images_of(run), seconds[name])
     return costs
 
 
@@ -242,11 +245,11 @@ def weights_of(predictor: Predictor) -> int:
     return sum(parameter.numel() for parameter in head.parameters())
 
 
-def images_seen(model: Path) -> int:
-    """How many images its training looked at, each as often as it was drawn."""
-    card = load_model(model).card
-    seen: int = card["step"] * yaml.safe_load(card["recipe"])["batch"]
-    return seen
+def images_of(run: Run) -> tuple[int, int]:
+    """How many images a run was trained on, and how many it saw, each as often as it was drawn."""
+    recipe = read_recipe(str(run.folder / COPY)).recipe
+    seen: int = load_model(run.model).card["step"] * recipe.batch
+    return sum(map(len, recipe.train)), seen
 
 
 def draw(methods: Results, folder: Path, label: str, name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from chance import tally
 from comparisons import Results
 from dev_sets import NUCLEI, VOC, DevSet
-from experiments import FCN, K5, Run, first_model
+from experiments import FCN, K5, Run, first_run
 from instancefcn.apps.cli import main as instancefcn
 from instancefcn.evaluation.recall import COUNTS
 from instancefcn.score_maps.separation import MOST
@@ -33,7 +33,7 @@ def draw_separations(
         if not {FCN, K5} <= methods.keys() or (place := scene(methods[K5][0])) is None:
             continue
         photo = sets[label].dataset[place].path
-        fcn, model = (first_model(runs, name, label) for name in (FCN, K5))
+        fcn, model = (first_run(runs, name, label).model for name in (FCN, K5))
         words = ["show-maps", photo, "--model", model, "--fcn", fcn, "--output", folder]
         code = instancefcn([str(word) for word in words])
         assert code == 0, "photo and models were there"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from builders import measured_of
 from dev_sets import COCO
-from experiments import EXPERIMENTS, first_model, run_of, trained
+from experiments import EXPERIMENTS, first_run, run_of, trained
 from instancefcn.recipe import shipped_recipes
 from separation_figures import scene
 from shapes import write_shapes
@@ -138,12 +138,12 @@ def test_every_experiment_has_its_recipe() -> None:
         assert "2 CPU cores" in experiment.minutes
 
 
-def test_the_first_model_is_of_the_set(tmp_path: Path) -> None:
+def test_the_first_run_is_of_the_set(tmp_path: Path) -> None:
     """Two recipes are called alike in tables, each on its own set."""
     runs = [run_of(e, seed, tmp_path) for e in EXPERIMENTS for seed in (1, 2)]
     nuclei = next(e for e in EXPERIMENTS if e.recipe == "nuclei-5")
-    model = first_model(runs, nuclei.name, nuclei.sets[0])
-    assert model == tmp_path / "nuclei-5-1" / "model.safetensors"
+    run = first_run(runs, nuclei.name, nuclei.sets[0])
+    assert run.model == tmp_path / "nuclei-5-1" / "model.safetensors"
 
 
 def test_the_scene_is_where_touching_objects_are_found_best() -> None:
