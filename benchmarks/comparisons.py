@@ -32,14 +32,9 @@ COMPARED = (
 
 FURTHER = (
     "~DeepMask, less InstanceFCN, k = 5: on few images, less on all",
-    (
-        (DEEPMASK_FEW, CROPS),
-        (CROPS_FEW, DEEPMASK),
-    ),
+    ((DEEPMASK_FEW, CROPS), (CROPS_FEW, DEEPMASK)),
 )
 """A difference of two pairs' differences: is it further on little data?"""
-
-CROPPED = "224 x 224"
 
 PUBLISHED_AS = {
     CROPS: f"{K5}, trained on crops",
@@ -93,7 +88,7 @@ means and standard deviations over runs with different seeds. AR: {DEFINITIONS["
 "Touching": of the objects that touch another of their kind. Masks an image are
 {COUNTS[-1]:,} at most; windows of k = 1 that overlap copy the same pixels from its one map, so that
 non-maximum suppression leaves fewer of its masks: its list ends where its column of masks says.
-"Crops": of {CROPPED} pixels around objects, where others learn from whole images; "few images":
+"Crops": of 224 x 224 pixels around objects, where others learn from whole images; "few images":
 every sixth, seen as often in all. Weights are those of one mask head. Selective Search ranks at
 random: one drawing.
 

@@ -132,7 +132,8 @@ def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
     parser = recipe_parser()
     *below, own = _layers(path)
     try:
-        layers = [f"--config={layer}" for layer in (*map(_dump, below), path)]
+        texts = (yaml.safe_dump(values, sort_keys=False) for values in below)
+        layers = [f"--config={layer}" for layer in (*texts, path)]
         values = parser.parse_args([*layers, *overrides])
         if values.base != own.get("base"):
             raise TypeError(f"base {values.base!r} on the command line; write it into the file")
@@ -161,11 +162,6 @@ def _layers(path: Path) -> list[Mapping[str, Any]]:
     if dotted:
         raise ValueError(f"{path}: {dotted[0]!r} has a dot; write it nested, as its base does")
     return [*(_left(layer, own) for layer in _layers(shipped_recipes()[base])), own]
-
-
-def _dump(values: Mapping[str, Any]) -> str:
-    text: str = yaml.safe_dump(dict(values), sort_keys=False)
-    return text
 
 
 def _left(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
