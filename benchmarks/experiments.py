@@ -82,12 +82,13 @@ def first_run(runs: Sequence[Run], name: str, label: str) -> Run:
 
 
 def trained(run: Run, overrides: Sequence[str]) -> bool:
-    """Has a run of this very recipe made all its steps?"""
+    """Has a run of this very recipe made all its steps, and is its model used as it says?"""
     read = read_recipe(run.experiment.recipe, [f"--seed={run.seed}", *overrides])
     if not run.model.exists():
         return False
-    card = load_model(run.model).card
-    return card["step"] == read.recipe.steps and not changes(card["recipe"], read.text)
+    model = load_model(run.model)
+    made = model.card["step"] == read.recipe.steps and model.inference == read.recipe.inference
+    return made and not changes(model.card["recipe"], read.text)
 
 
 def train(run: Run, overrides: Sequence[str]) -> None:

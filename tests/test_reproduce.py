@@ -130,6 +130,7 @@ def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
     same = [f"--{name}={(folder / name).resolve()}" for name in ("data", "weights")] + [*SHORT]
     assert trained(run, same)
     assert not trained(run, [*same, "--steps=2"])
+    assert not trained(run, [*same, "--inference={sides: [64]}"])
 
 
 def test_every_experiment_has_its_recipe() -> None:

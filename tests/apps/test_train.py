@@ -114,6 +114,18 @@ def test_a_finished_run_without_its_model_is_told(undisturbed: Path, recipe: Pat
     assert "its model.safetensors is gone" in done.stderr
 
 
+def test_a_finished_run_takes_another_inference(undisturbed: Path, recipe: Path) -> None:
+    run = recipe.parent / "inference"
+    shutil.copytree(undisturbed, run)
+    command = [*COMMAND, str(recipe), "--output", str(run), "--inference", "{sides: [32, 64]}"]
+    subprocess.run(command, check=True, env=_environment())
+    assert Predictor.from_pretrained(run / "model.safetensors").sides == (32, 64)
+    weights, header = read_tensors(run / "model.safetensors")
+    same, before = read_tensors(undisturbed / "model.safetensors")
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in same.items())
+    assert header["card"]["step"] == before["card"]["step"]
+
+
 def test_two_processes_train_as_one(recipe: Path) -> None:
     """One step of plain gradient descent: weights differ by the gradients alone."""
     sgd = ["--optimizer", "torch.optim.SGD", "--optimizer.lr", "0.1"]

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from instancefcn.apps.evaluate import measure
+from instancefcn.checkpoint import read_tensors, write_tensors
 from instancefcn.data.checks import require_sound
 from instancefcn.files import whole_file
 from instancefcn.models import Model
@@ -148,6 +149,7 @@ def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> None:
             f"{folder}: the run has made all its steps, but its {MODEL} is gone; "
             "train in another folder"
         )
+    renew_inference(folder / MODEL, read)
     bar.console.print(f"model: {folder / MODEL}")
 
 
@@ -213,6 +215,16 @@ def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe) -> dict[str, float
 def write_model(path: Path, network: InstanceFCN, read: ReadRecipe, step: int) -> None:
     card = {"recipe": read.text, "step": step, "torch": torch.__version__}
     Model(network, read.description, read.recipe.inference, card).save(path)
+
+
+def renew_inference(path: Path, read: ReadRecipe) -> None:
+    """Let a model be used as its recipe says now, if that has changed since the run's last step.
+    Its weights stay as they are.
+    """
+    weights, header = read_tensors(path)
+    if header["inference"] != read.recipe.inference:
+        card = {**header["card"], "recipe": read.text}
+        write_tensors(path, weights, {**header, "inference": read.recipe.inference, "card": card})
 
 
 def _bar() -> Progress:
