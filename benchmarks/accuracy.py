@@ -43,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     tables, rows = [], []
     every = dev_sets(arguments.data)
-    sets = {label: every[label] for label in (VOC, COCO, PEDESTRIANS)}
-    without = DevSet(sets[VOC].folder, WithoutVoid(sets[VOC].dataset))
-    sets["VOC as above, but void pixels counted as background"] = without
-    for label, of in sets.items():
-        folder, dataset = of.folder, of.dataset
+    voc = every[VOC]
+    label = "VOC as above, but void pixels counted as background"
+    without = DevSet(voc.folder, WithoutVoid(voc.dataset), label)
+    for of in (voc, every[COCO], every[PEDESTRIANS], without):
+        folder, dataset, label = of.folder, of.dataset, of.label
         if not folder.exists():
             tables.append(f"**{label}**: not measured, its images were not at hand.\n")
             print(f"accuracy.py: {label}: {folder} is not there, left out", file=sys.stderr)

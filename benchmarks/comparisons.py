@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chance import DRAWS, Difference, Tally, difference, mean, tally
-from dev_sets import VOC
+from dev_sets import VOC, DevSet
 from experiments import CROPS, CROPS_FEW, DEEPMASK, DEEPMASK_FEW, FCN, K3, K5, K7
 from instancefcn.evaluation.recall import COUNTS, Definition, summarize
 from instancefcn.evaluation.report import DEFINITIONS, describe, markdown_table, percent
@@ -65,16 +65,16 @@ Results = Mapping[str, Sequence[Measured]]
 def page(
     results: Mapping[str, Results],
     costs: Mapping[str, Mapping[str, Cost]],
-    names: Mapping[str, str],
+    sets: Mapping[str, DevSet],
     scenes: str,
     stamp: str,
 ) -> str:
-    """The section of results.md: ``results`` and ``costs`` by set, then by method; the sets' short
-    names; what is shown of scenes; and where and when all this was made.
+    """The section of results.md: ``results`` and ``costs`` by set, then by method; the sets; what
+    is shown of scenes; and where and when all this was made.
     """
-    sets = "\n\n".join(
-        f"{of_set(label, results[label], costs[label])}\n\n{pictures(label, names[label])}"
-        for label in results
+    parts = "\n\n".join(
+        f"{of_set(key, sets[key].label, results[key], costs[key])}\n\n{pictures(sets[key])}"
+        for key in results
     )
     return f"""
 ## The paper's comparisons
@@ -92,7 +92,7 @@ non-maximum suppression leaves fewer of its masks: its list ends where its colum
 every sixth, seen as often in all. Weights are those of one mask head. Selective Search ranks at
 random: one drawing.
 
-{sets}
+{parts}
 
 {scenes}
 
@@ -102,19 +102,20 @@ Not measured here. {published_tables()}
 """
 
 
-def pictures(label: str, name: str) -> str:
+def pictures(dev: DevSet) -> str:
+    recall, average = (f"images/{picture(kind, dev)}" for kind in ("recall", "average"))
     return (
-        f"![Recall against IoU: {label}](images/{picture('recall', name)})\n\n"
-        f"![AR against the number of proposals: {label}](images/{picture('average', name)})"
+        f"![Recall against IoU: {dev.label}]({recall})\n\n"
+        f"![AR against the number of proposals: {dev.label}]({average})"
     )
 
 
-def picture(kind: str, name: str) -> str:
+def picture(kind: str, dev: DevSet) -> str:
     """The file name of a set's plot."""
-    return f"comparison_{kind}_{slug(name)}.png"
+    return f"comparison_{kind}_{slug(dev.dataset.name)}.png"
 
 
-def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
+def of_set(key: str, label: str, results: Results, costs: Mapping[str, Cost]) -> str:
     averages = [average_row(name, runs) for name, runs in results.items()]
     others = [cost_row(name, runs, costs[name]) for name, runs in results.items()]
     first = next(iter(results.values()))[0]
@@ -129,7 +130,7 @@ def of_set(label: str, results: Results, costs: Mapping[str, Cost]) -> str:
     pairs = [pair for pair in COMPARED if all(name in results for name in pair)]
     if pairs:
         parts.append(differences(results, pairs))
-        parts += [beside_published(results, pairs)] if label == VOC else []
+        parts += [beside_published(results, pairs)] if key == VOC else []
     return "\n\n".join(filter(None, parts))
 
 

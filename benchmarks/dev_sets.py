@@ -1,4 +1,4 @@
-"""The development sets that tables are about, by what tables call them."""
+"""The development sets that tables are about."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from instancefcn.data.coco import CocoDataset
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.voc import VocDataset
 
-VOC = "VOC 2012 images, reconstructed instance masks, dev split"
-COCO = "COCO val2017, those of its images that are at hand"
-PEDESTRIANS = "Penn-Fudan pedestrians, dev split"
-NUCLEI = "Nuclei (BBBC038), dev split"
+VOC, COCO, PEDESTRIANS, NUCLEI = "VOC", "COCO", "pedestrians", "nuclei"
 
 
 @dataclass(frozen=True)
 class DevSet:
-    """A set and the folder that it needs, which may be missing."""
+    """A set, the folder that it needs, which may be missing, and what tables call it."""
 
     folder: Path
     dataset: Dataset
+    label: str
 
     @cached_property
     def digest(self) -> str:
@@ -37,15 +35,36 @@ class DevSet:
 
 
 def dev_sets(data: Path) -> dict[str, DevSet]:
-    """The sets that lie, or would lie, in a folder, by what tables call them."""
+    """The sets that lie, or would lie, in a folder."""
     voc, coco = data / "VOCdevkit" / "VOC2012", data / "coco"
     pedestrians, nuclei = data / "pennfudan", data / "nuclei"
     annotations = coco / "annotations" / "instances_val2017.json"
     return {
-        VOC: DevSet(voc, VocDataset(voc, "dev")),
-        COCO: DevSet(coco, CocoDataset(annotations, coco / "val2017")),
-        PEDESTRIANS: DevSet(
-            pedestrians, CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev")
+        VOC: DevSet(
+            voc,
+            VocDataset(voc, "dev"),
+            f"VOC 2012 images, {kind_of_masks(voc)} instance masks, dev split",
         ),
-        NUCLEI: DevSet(nuclei, CocoDataset(nuclei / "instances_dev.json", nuclei / "dev")),
+        COCO: DevSet(
+            coco,
+            CocoDataset(annotations, coco / "val2017"),
+            "COCO val2017, those of its images that are at hand",
+        ),
+        PEDESTRIANS: DevSet(
+            pedestrians,
+            CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev"),
+            "Penn-Fudan pedestrians, dev split",
+        ),
+        NUCLEI: DevSet(
+            nuclei,
+            CocoDataset(nuclei / "instances_dev.json", nuclei / "dev"),
+            "Nuclei (BBBC038), dev split",
+        ),
     }
+
+
+def kind_of_masks(voc: Path) -> str:
+    """The official folder comes with boxes; one whose instance masks were put together from boxes
+    and class maps (docs/weights.md) has none.
+    """
+    return "official" if (voc / "Annotations").exists() else "reconstructed"

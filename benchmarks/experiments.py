@@ -76,9 +76,9 @@ def run_of(experiment: Experiment, seed: int, runs: Path) -> Run:
     return Run(experiment, seed, runs / f"{experiment.recipe}-{seed}")
 
 
-def first_run(runs: Sequence[Run], name: str, label: str) -> Run:
+def first_run(runs: Sequence[Run], name: str, key: str) -> Run:
     """The first run that tables call so, of those to be measured on a set."""
-    return next(run for run in runs if run.experiment.name == name and label in run.experiment.sets)
+    return next(run for run in runs if run.experiment.name == name and key in run.experiment.sets)
 
 
 def trained(run: Run, overrides: Sequence[str]) -> bool:

@@ -66,9 +66,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             train(run, overrides)
     results = measure_runs(runs, sets)
     if not arguments.without_search:
-        for label in SEARCHED:
-            if label in results:
-                results[label][SEARCH] = [measure_search(sets[label], arguments.runs)]
+        for key in SEARCHED:
+            if key in results:
+                results[key][SEARCH] = [measure_search(sets[key], arguments.runs)]
     write(arguments, results, runs, sets)
 
 
@@ -76,25 +76,25 @@ def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
     """The sets whose folders are there, read once, so that a broken one is found now and not after
     hours. Raises ValueError if none is, if one is empty, or if a part would replace the whole page.
     """
-    needed = {label for experiment in EXPERIMENTS for label in experiment.sets}
-    every = {label: dev for label, dev in dev_sets(arguments.data).items() if label in needed}
-    sets = {label: dev for label, dev in every.items() if dev.folder.exists()}
+    needed = {key for experiment in EXPERIMENTS for key in experiment.sets}
+    every = {key: dev for key, dev in dev_sets(arguments.data).items() if key in needed}
+    sets = {key: dev for key, dev in every.items() if dev.folder.exists()}
     if not sets:
         raise ValueError(f"{arguments.data}: none of the data sets is there; give --data")
-    left_out = [label for label in every if label not in sets]
-    for label in left_out:
-        print(f"{label}: {every[label].folder} is not there, left out", file=sys.stderr)
-    part = [*arguments.part, *left_out]
+    left_out = [dev for dev in every.values() if not dev.folder.exists()]
+    for dev in left_out:
+        print(f"{dev.label}: {dev.folder} is not there, left out", file=sys.stderr)
+    part = [*arguments.part, *(dev.label for dev in left_out)]
     if part and arguments.output == ROOT:
         raise ValueError(
             f"{', '.join(part)}: a part of the comparisons would replace all of them in "
             "docs/results.md; give --output DIR"
         )
-    for label, dev in sets.items():
+    for dev in sets.values():
         if not len(dev.dataset):
             raise ValueError(f"{dev.folder}: has no images; put them there, or remove it")
         words = f"{len(dev.dataset)} images, annotations {dev.digest[:8]}"
-        print(f"{label}: {words}", file=sys.stderr)
+        print(f"{dev.label}: {words}", file=sys.stderr)
     return sets
 
 
@@ -107,13 +107,12 @@ def write(
     """Time the methods, and write the page's section, README's, and the pictures."""
     words = ["benchmarks/reproduce.py", *arguments.part]
     command = shlex.join(words) if arguments.part else "make reproduce"
-    costs = {label: time_methods(label, results[label], runs, sets[label]) for label in results}
+    costs = {key: time_methods(key, results[key], runs, sets[key]) for key in results}
     images = arguments.output / "docs" / "images"
-    names = {label: sets[label].dataset.name for label in results}
-    for label, methods in results.items():
-        draw(methods, images, label, names[label])
+    for key, methods in results.items():
+        draw(methods, images, sets[key])
     scenes = draw_separations(results, runs, sets, images)
-    text = page(results, costs, names, scenes, f"`{command}`, {conditions()} {timing()}")
+    text = page(results, costs, sets, scenes, f"`{command}`, {conditions()} {timing()}")
     write_section(arguments.output / "docs" / "results.md", "reproduce", text)
     write_section(arguments.output / "README.md", "published", published_on_voc())
 
@@ -179,9 +178,9 @@ def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Me
     """By set, in the order of the tables, and by method what its runs found."""
     results: dict[str, dict[str, list[Measured]]] = {}
     for run in runs:
-        for label in run.experiment.sets:
-            figures = measured(run.model, sets[label], partial(find_by, run.model))
-            results.setdefault(label, {}).setdefault(run.experiment.name, []).append(figures)
+        for key in run.experiment.sets:
+            figures = measured(run.model, sets[key], partial(find_by, run.model))
+            results.setdefault(key, {}).setdefault(run.experiment.name, []).append(figures)
     return results
 
 
@@ -211,11 +210,11 @@ def kept(path: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, list[Rl
         yield image, [segment.mask for segment in segments.get(image.image_id, ())]
 
 
-def time_methods(label: str, results: Results, runs: Sequence[Run], dev: DevSet) -> dict[str, Cost]:
+def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -> dict[str, Cost]:
     """What each method costs, by its first run."""
     paths = [dev.dataset[i].path for i in range(min(TIMED, len(dev.dataset)))]
     print(f"timing {len(results)} methods on {dev.dataset.name}", file=sys.stderr)
-    first = {name: first_run(runs, name, label) for name in results if name != SEARCH}
+    first = {name: first_run(runs, name, key) for name in results if name != SEARCH}
     predictors = {name: Predictor.from_pretrained(run.model) for name, run in first.items()}
     methods = {
         name: partial(masks_of, predictors[name]) if name in first else search_alone
@@ -252,12 +251,12 @@ def images_of(run: Run) -> tuple[int, int]:
     return sum(map(len, recipe.train)), seen
 
 
-def draw(methods: Results, folder: Path, label: str, name: str) -> None:
+def draw(methods: Results, folder: Path, dev: DevSet) -> None:
     """Recall against IoU, and AR against the number of proposals: the mean of a method's runs."""
     curves = {method: mean_report(runs, CURVE) for method, runs in methods.items()}
-    plot_average(folder / picture("average", name), curves, label)
+    plot_average(folder / picture("average", dev), curves, dev.label)
     few = {method: mean_report(runs, COUNTS) for method, runs in methods.items()}
-    plot_recall(folder / picture("recall", name), few, label)
+    plot_recall(folder / picture("recall", dev), few, dev.label)
 
 
 def mean_report(runs: Sequence[Measured], counts: Sequence[int]) -> RecallReport:

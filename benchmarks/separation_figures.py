@@ -28,19 +28,19 @@ def draw_separations(
     for old in (folder / "score_maps").glob("*.png"):  # another image may be the best one now
         old.unlink()
     parts = []
-    for label in SHOWN:
-        methods = results.get(label, {})
+    for key in SHOWN:
+        methods = results.get(key, {})
         if not {FCN, K5} <= methods.keys() or (place := scene(methods[K5][0])) is None:
             continue
-        photo = sets[label].dataset[place].path
-        fcn, model = (first_run(runs, name, label).model for name in (FCN, K5))
+        photo = sets[key].dataset[place].path
+        fcn, model = (first_run(runs, name, key).model for name in (FCN, K5))
         words = ["show-maps", photo, "--model", model, "--fcn", fcn, "--output", folder]
         code = instancefcn([str(word) for word in words])
         assert code == 0, "photo and models were there"
         parts.append(
             f"![{FCN} and {K5} on {photo.stem}](images/score_maps/{photo.stem}.png)\n\n"
-            f"{label}: of the images with {MOST} or more objects that touch, the one on which the "
-            f"first run of {K5} finds these best (touching, AR@{COUNTS[1]})."
+            f"{sets[key].label}: of the images with {MOST} or more objects that touch, the one on "
+            f"which the first run of {K5} finds these best (touching, AR@{COUNTS[1]})."
         )
     return "\n\n".join(parts)
 

@@ -86,14 +86,15 @@ def test_what_is_further_on_little_data() -> None:
     assert "on few images, less on all" not in differences(results, [])
 
 
-@pytest.mark.parametrize("label", [VOC, NUCLEI])
-def test_published_differences_stand_beside_voc_only(label: str) -> None:
+@pytest.mark.parametrize("key", [VOC, NUCLEI])
+def test_published_differences_stand_beside_voc_only(key: str) -> None:
     results = {K3: runs_of(0.2), K5: runs_of(0.3)}
-    text = of_set(label, results, dict.fromkeys(results, COST))
-    assert "50 images, 1,000 objects" in text
+    text = of_set(key, "a set", results, dict.fromkeys(results, COST))
+    assert text.startswith("### a set\n")
+    assert "a set: 50 images, 1,000 objects" in text
     assert "Of the objects 200 touch another" in text
     assert "measured by commit abc." in text
-    assert ("the paper's, on VOC 2012 val" in text) == (label == VOC)
+    assert ("the paper's, on VOC 2012 val" in text) == (key == VOC)
 
 
 def test_methods_that_the_paper_does_not_have_have_no_published_difference() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dev_sets import DevSet
+from dev_sets import VOC, DevSet, dev_sets
 from instancefcn.data.coco import CocoDataset
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.every import Every
@@ -61,14 +61,14 @@ def test_once_and_again_for_other_bytes_or_another_set(
 
     source = tmp_path / "model.safetensors"
     source.write_bytes(b"weights")
-    first = measured(source, DevSet(tmp_path, dataset), find)
-    again = measured(source, DevSet(tmp_path, dataset), find)
+    first = measured(source, DevSet(tmp_path, dataset, "a set"), find)
+    again = measured(source, DevSet(tmp_path, dataset, "a set"), find)
     assert len(asked) == 1
     assert again.masks.tolist() == first.masks.tolist()
-    measured(source, DevSet(tmp_path, Renamed(Every(dataset, 2), dataset.name)), find)
+    measured(source, DevSet(tmp_path, Renamed(Every(dataset, 2), dataset.name), "a set"), find)
     assert len(asked) == 2, "fewer images under the same name"
     source.write_bytes(b"other weights")
-    measured(source, DevSet(tmp_path, dataset), find)
+    measured(source, DevSet(tmp_path, dataset, "a set"), find)
     assert len(asked) == 3
 
 
@@ -89,9 +89,18 @@ class Changed(Renamed):
 
 
 def test_other_masks_are_another_digest(dataset: CocoDataset, tmp_path: Path) -> None:
-    same = DevSet(tmp_path, Renamed(dataset, "same")).digest
-    assert same == DevSet(tmp_path, dataset).digest
-    assert same != DevSet(tmp_path, Changed(dataset, "same")).digest
+    same = DevSet(tmp_path, Renamed(dataset, "same"), "a set").digest
+    assert same == DevSet(tmp_path, dataset, "a set").digest
+    assert same != DevSet(tmp_path, Changed(dataset, "same"), "a set").digest
+
+
+def test_whose_masks_a_voc_folder_has(tmp_path: Path) -> None:
+    voc = tmp_path / "VOCdevkit" / "VOC2012"
+    voc.mkdir(parents=True)
+    reconstructed = "VOC 2012 images, reconstructed instance masks, dev split"
+    assert dev_sets(tmp_path)[VOC].label == reconstructed
+    (voc / "Annotations").mkdir()
+    assert dev_sets(tmp_path)[VOC].label == "VOC 2012 images, official instance masks, dev split"
 
 
 def test_a_slug_is_a_part_of_a_file_name() -> None:
