@@ -66,6 +66,13 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return line[len(prefix) :]
 
 
+def test_an_image_is_enough(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures then go below the folder one is in."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["show-maps", str(save(tmp_path / "x.png")), "--model", str(model)]) == 0
+    assert files(tmp_path) == {"x.png", "score_maps/x.png"}
+
+
 def test_each_image_has_a_picture(
     show_maps: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

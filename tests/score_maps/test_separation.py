@@ -10,6 +10,7 @@ from torch import Tensor
 from builders import make_level, random_maps, small_network
 from instancefcn.assembling import BACKGROUND
 from instancefcn.backbones import FeaturePyramid
+from instancefcn.export.overlay import OVERLAP, WEAKEST
 from instancefcn.geometry import paste, window_boxes
 from instancefcn.heads import MaskHead, ObjectnessHead, ScoreMapHead
 from instancefcn.network import Branch, InstanceFCN
@@ -18,8 +19,6 @@ from instancefcn.proposals import Selection, propose
 from instancefcn.score_maps.separation import (
     LEADERS,
     MOST,
-    OVERLAP,
-    WEAKEST,
     ScoreMaps,
     Separation,
     busiest,
@@ -181,7 +180,7 @@ def test_chosen_by_hand() -> None:
     boxes: list[list[float]] = [
         [0, 0, 20, 20],
         [5, 0, 25, 20],  # three quarters of it in the first
-        [12, 0, 32, 20],  # two fifths
+        [15, 0, 35, 20],  # a quarter
         [14, 4, 18, 8],  # within the first
         [40, 0, 60, 20],
         [70, 0, 90, 20],
@@ -217,15 +216,23 @@ def test_weak_ones_and_those_without_pixels_are_left_out() -> None:
 def test_chosen_ones_hardly_overlap(predictor: Predictor) -> None:
     chosen = choose(predictor(PIXELS))
     assert 1 < len(chosen) <= MOST
-    for i, a in enumerate(chosen.boxes):
-        assert paste(chosen.logits[i], chosen.windows[i], HEIGHT, WIDTH).any()
-        for b in chosen.boxes[:i]:
-            sides = (a[2:].minimum(b[2:]) - a[:2].maximum(b[:2])).clamp(min=0)
-            assert float(sides.prod()) <= OVERLAP * min(area(a), area(b)) + 1e-3
+    masks = [
+        paste(logits, window, HEIGHT, WIDTH)
+        for logits, window in zip(chosen.logits, chosen.windows, strict=True)
+    ]
+    for i, mask in enumerate(masks):
+        assert mask.any()
+        for other in masks[:i]:
+            assert (mask & other).sum() <= OVERLAP * min(mask.sum(), other.sum())
 
 
-def area(box: Tensor) -> float:
-    return float((box[2:] - box[:2]).prod())
+def test_a_stray_blob_hides_no_neighbour() -> None:
+    """The first mask's tight box covers the second, which it does not touch."""
+    logits = torch.ones(2, 3, 3)
+    logits[0, :, 1] = -1
+    boxes = torch.tensor([[0.0, 0, 60, 30], [22, 0, 38, 16]])
+    both = Proposals(torch.tensor([0.9, 0.8]), boxes, boxes, logits, HEIGHT, WIDTH)
+    assert len(choose(both)) == 2
 
 
 # The plain FCN.

@@ -22,7 +22,7 @@ from instancefcn.score_maps.separation import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("paths", nargs="+", metavar="IMAGE", help="an image, a folder or a pattern")
-    add("--output", type=Path, required=True, metavar="DIR", help="pictures go to DIR/score_maps")
+    add("--output", type=Path, default=Path(), metavar="DIR", help="for DIR/score_maps/*.png")
     add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
     add("--fcn", metavar="FILE", help="a model trained with k = 1, to show beside it")
     add(

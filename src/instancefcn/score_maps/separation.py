@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -16,21 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from instancefcn.assembling import parts
-from instancefcn.geometry import proposals_to_rle
+from instancefcn.export.overlay import WEAKEST, worth_drawing
 from instancefcn.heads import ScoreMapHead
 from instancefcn.network import Branch, InstanceFCN
 from instancefcn.predictor import Predictor
-from instancefcn.rle import mask_area
 from instancefcn.types import Level, Proposals, Windows
 
 MOST = 4
 """How many windows are shown: more would hide the maps."""
-
-WEAKEST = 1 / 3
-"""The lowest score shown, as a share of the best one's."""
-
-OVERLAP = 0.4
-"""How much of the smaller of two tight boxes shown lies in the other at most."""
 
 LEADERS = 20
 """How many of the best proposals choose the level, and how many windows are chosen from."""
@@ -174,11 +168,12 @@ def owner(levels: Sequence[Level], proposal: Proposals) -> int:
 def choose(proposals: Proposals) -> Proposals:
     """A few of the best, those that touch first: separating them is what the maps are for.
 
-    At most ``MOST`` of ``distinct``: the best one that touches another, then always the best that
-    touches one of those chosen, or else the best that is left. Two touch if their tight boxes do.
-    Sorted by score, as given.
+    At most ``MOST`` of the first ``LEADERS`` of ``worth_drawing``: the best that touches another,
+    then always the best that touches one of those chosen, or else the best that is left. Two touch
+    if their tight boxes do. Sorted by score, as given.
     """
-    candidates = distinct(proposals)
+    distinct = list(islice(worth_drawing(proposals), LEADERS))
+    candidates = proposals[torch.tensor(distinct, dtype=torch.int64)]
     touch = _gaps(candidates.boxes) <= 0
     chosen: list[int] = []
     left = list(range(len(candidates)))
@@ -190,38 +185,12 @@ def choose(proposals: Proposals) -> Proposals:
     return candidates[torch.tensor(sorted(chosen), dtype=torch.int64)]
 
 
-def distinct(proposals: Proposals) -> Proposals:
-    """The best that hardly overlap in their tight boxes, though their windows may.
-
-    At most ``LEADERS``, none that covers no pixel or whose score is far below the best one's.
-    """
-    kept: list[int] = []
-    for index, mask in enumerate(proposals_to_rle(proposals)):
-        if len(kept) == LEADERS or proposals.scores[index] < proposals.scores[0] * WEAKEST:
-            break
-        boxes = proposals.boxes[[*kept, index]]
-        if mask_area(mask) and (_shares(boxes[:-1], boxes[-1]) <= OVERLAP).all():
-            kept.append(index)
-    return proposals[torch.tensor(kept, dtype=torch.int64)]
-
-
 def _gaps(boxes: Tensor) -> Tensor:
     """Pixels between boxes (n, 4), along the axis that parts them most: (n, n), 0 or less where
     they touch.
     """
     gaps = boxes[:, None, :2].maximum(boxes[:, :2]) - boxes[:, None, 2:].minimum(boxes[:, 2:])
     return gaps.amax(2)
-
-
-def _shares(boxes: Tensor, box: Tensor) -> Tensor:
-    """How much of the smaller one lies in the other: (n,) of boxes (n, 4) and one box (4,)."""
-    sides = boxes[:, 2:].minimum(box[2:]) - boxes[:, :2].maximum(box[:2])
-    smaller = _area(boxes).minimum(_area(box[None]))
-    return sides.clamp(min=0).prod(1) / smaller
-
-
-def _area(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).prod(1)
 
 
 def _score_maps(level: Level, k: int) -> ScoreMaps:
