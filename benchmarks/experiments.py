@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from dev_sets import COCO, NUCLEI, VOC
-from instancefcn.apps.train import changes
+from instancefcn.apps.train import require_same_run
 from instancefcn.models import load_model
 from instancefcn.recipe import read_recipe, shipped_recipes
 
@@ -36,12 +38,12 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
 
     @property
-    def minutes(self) -> str:
-        """A run's expected time, in its recipe's own words."""
+    def minutes(self) -> int:
+        """A run's expected time, by its recipe's header."""
         header = shipped_recipes()[self.recipe].read_text()
-        found = re.search(r"Expected time: (.*)", header)
-        assert found, "each recipe's header says it, see tests/test_recipes.py"
-        return found[1]
+        found = re.search(r"Expected time: about (\d+) minutes on 2 CPU cores", header)
+        assert found, "each recipe of an experiment says so, see tests/test_reproduce.py"
+        return int(found[1])
 
 
 EXPERIMENTS = (
@@ -82,18 +84,26 @@ def first_run(runs: Sequence[Run], name: str, key: str) -> Run:
 
 
 def trained(run: Run, overrides: Sequence[str]) -> bool:
-    """Has a run of this very recipe made all its steps, and is its model used as it says?"""
+    """Has a run of this very recipe made all its steps, and is its model used as it says?
+
+    Raises ValueError if its folder holds a run of another recipe, which could not go on.
+    """
     read = read_recipe(run.experiment.recipe, [f"--seed={run.seed}", *overrides])
+    require_same_run(run.folder, read.text)
     if not run.model.exists():
         return False
     model = load_model(run.model)
-    made = model.card["step"] == read.recipe.steps and model.inference == read.recipe.inference
-    return made and not changes(model.card["recipe"], read.text)
+    return model.card["step"] == read.recipe.steps and model.inference == read.recipe.inference
+
+
+def gpus() -> int:
+    """How many processes can have a GPU of their own; 0 without one."""
+    return torch.cuda.device_count() or int(torch.backends.mps.is_available())
 
 
 def train(run: Run, overrides: Sequence[str]) -> None:
     """Train to the end, from the last checkpoint if there is one, in two processes at most."""
-    processes = min(2, os.cpu_count() or 1)
+    processes = min(2, gpus() or os.cpu_count() or 1)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     command += ["-m", "instancefcn.apps.cli", "train", run.experiment.recipe]
     command += [f"--seed={run.seed}", "--output", str(run.folder), *overrides]

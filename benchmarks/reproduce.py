@@ -18,7 +18,6 @@ from comparisons import SEARCH, Cost, Results, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
 from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
 from instancefcn.apps.evaluate import find
-from instancefcn.apps.numbers import count
 from instancefcn.apps.selective_search import Task, search, search_images
 from instancefcn.apps.train import COPY
 from instancefcn.data.dataset import Dataset
@@ -61,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds if e.sets]
     overrides = [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
+    if not runs:
+        raise ValueError(
+            f"{', '.join(arguments.only)}: measured on none of the sets that are there; give others"
+        )
     for run in plan(runs, overrides):
         with timed(f"{run.experiment.recipe}, seed {run.seed}"):
             train(run, overrides)
@@ -68,7 +71,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not arguments.without_search:
         for key in SEARCHED:
             if key in results:
-                results[key][SEARCH] = [measure_search(sets[key], arguments.runs)]
+                results[key][SEARCH] = [
+                    measure_search(sets[key], arguments.runs, seed)
+                    for seed in range(arguments.seeds)
+                ]
     write(arguments, results, runs, sets)
 
 
@@ -133,7 +139,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--output", type=Path, default=ROOT, help="gets README.md, docs/results.md, docs/images")
     recipes = [experiment.recipe for experiment in EXPERIMENTS]
     add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="these only")
-    add("--seeds", type=count, default=MOST_SEEDS, help="the first so many seeds (%(default)s)")
+    seeds = range(1, MOST_SEEDS + 1)
+    add("--seeds", type=int, choices=seeds, default=MOST_SEEDS, help="how many (%(default)s)")
     add("--without-search", action="store_true", help="leave Selective Search out")
     add("overrides", nargs="*", help="after --, values for all recipes, e.g. --steps=2")
     arguments = parser.parse_args(argv)
@@ -156,11 +163,12 @@ def plan(runs: Sequence[Run], overrides: Sequence[str]) -> list[Run]:
     left = [run for run in runs if not trained(run, overrides)]
     for experiment in dict.fromkeys(run.experiment for run in runs):
         number = sum(run.experiment == experiment for run in left)
-        state = f"{number} runs to train, each {experiment.minutes}" if number else "trained"
-        print(f"{experiment.recipe}: {state}", file=sys.stderr)
+        words = f"{number} runs to train, about {experiment.minutes} minutes each on 2 CPU cores"
+        print(f"{experiment.recipe}: {words if number else 'trained'}", file=sys.stderr)
     print(
-        "then measuring, 2 minutes for a run and a set, 5 for ~DeepMask, 25 for VGG-16; Selective "
-        "Search, 5 a set; timing, 5 in all",
+        f"training in all: {sum(run.experiment.minutes for run in left) / 60:.1f} hours; then "
+        "measuring, of 150 images 2 minutes a run, 5 by ~DeepMask, 25 by VGG-16, and 4 for a "
+        "drawing of Selective Search; timing, 5 minutes",
         file=sys.stderr,
     )
     return left
@@ -190,14 +198,15 @@ def find_by(model: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, lis
         yield from find(Predictor.from_pretrained(model), dataset, len(dataset))
 
 
-def measure_search(dev: DevSet, runs: Path) -> Measured:
-    """What Selective Search finds on a set; its segments are kept in the runs' folder."""
+def measure_search(dev: DevSet, runs: Path, seed: int) -> Measured:
+    """What a drawing of Selective Search finds on a set; kept in the runs' folder."""
     dataset = dev.dataset
-    name = f"selective-search-{STRATEGY}-{slug(dataset.name)}-{dev.digest[:8]}.json"
+    name = f"selective-search-{STRATEGY}-{seed}-{slug(dataset.name)}-{dev.digest[:8]}.json"
     path = runs / name
     if not path.exists():
-        with timed(f"{SEARCH}, on {dataset.name}"):
-            found = search_images(dataset, len(dataset), STRATEGY, 0, f"searching {dataset.name}")
+        with timed(f"{SEARCH}, seed {seed}, on {dataset.name}"):
+            words = f"searching {dataset.name}"
+            found = search_images(dataset, len(dataset), STRATEGY, seed, words)
         write_results(path, found, min(dataset.categories, default=1))
     return measured(path, dev, partial(kept, path))
 

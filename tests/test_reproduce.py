@@ -60,7 +60,7 @@ def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
     done = reproduce(folder, *words)
     assert done.returncode == 0, done.stderr
     assert "dev split: 1 images, annotations " in done.stderr
-    assert "parts-1: 1 runs to train, each about" in done.stderr
+    assert "parts-1: 1 runs to train, about 5 minutes each on 2 CPU cores" in done.stderr
     page = (folder / "output" / "docs" / "results.md").read_text()
     assert "`benchmarks/reproduce.py --only parts-1 parts-5 --seeds 1 -- " in page
     assert page.count("| plain FCN, k = 1 | 1 | ") == 1
@@ -130,14 +130,24 @@ def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
     run = run_of(first, 0, folder / "runs")
     same = [f"--{name}={(folder / name).resolve()}" for name in ("data", "weights")] + [*SHORT]
     assert trained(run, same)
-    assert not trained(run, [*same, "--steps=2"])
+    with pytest.raises(ValueError, match=r"parts-1-0 holds a run of another recipe .*steps"):
+        trained(run, [*same, "--steps=2"])
     assert not trained(run, [*same, "--inference={sides: [64]}"])
 
 
 def test_every_experiment_has_its_recipe() -> None:
     for experiment in EXPERIMENTS:
         assert experiment.recipe in shipped_recipes()
-        assert "2 CPU cores" in experiment.minutes
+        assert experiment.minutes > 0
+
+
+def test_a_recipe_of_a_set_that_is_not_there_is_told(folder: Path) -> None:
+    done = reproduce(folder, "--only", "nuclei-1")
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last == (
+        "reproduce.py: error: nuclei-1: measured on none of the sets that are there; give others"
+    )
 
 
 def test_the_first_run_is_of_the_set(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import yaml
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
@@ -87,7 +88,7 @@ def to_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
             # A network need not use all levels of its pyramid: plain DDP would wait for them.
             strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
         )
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"--accelerator {accelerator} --devices {devices} --precision {precision}: {error}; "
             "give what this machine has, e.g. --accelerator cpu"
@@ -95,8 +96,15 @@ def to_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
 
 
 def keep_recipe(folder: Path, text: str) -> None:
-    """Write the recipe beside its run. ValueError if the folder holds a run of another recipe,
-    whose checkpoint would not be the same run's.
+    """Write the recipe beside its run. Raises ValueError as ``require_same_run``."""
+    require_same_run(folder, text)
+    with whole_file(folder / COPY) as file:
+        file.write(text.encode())
+
+
+def require_same_run(folder: Path, text: str) -> None:
+    """Raises ValueError if a folder holds a run of another recipe, whose checkpoint would not be
+    the same run's.
     """
     copy = folder / COPY
     if (folder / CHECKPOINT).exists() and copy.exists():
@@ -104,10 +112,8 @@ def keep_recipe(folder: Path, text: str) -> None:
         if changed:
             raise ValueError(
                 f"{folder} holds a run of another recipe (compare {', '.join(changed)} in its "
-                f"{COPY}); give another folder with --output, or delete this one"
+                f"{COPY}); train in another folder, or delete this one"
             )
-    with whole_file(copy) as file:
-        file.write(text.encode())
 
 
 def changes(old: str, new: str) -> list[str]:
