@@ -14,7 +14,8 @@ from time import perf_counter
 
 import numpy as np
 
-from comparisons import SEARCH, Cost, Results, page, picture
+from claims import SEARCH, Results
+from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
 from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
 from instancefcn.apps.evaluate import find
@@ -230,11 +231,10 @@ def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -
         for name in results
     }
     seconds = seconds_each(methods, paths)
-    costs = {SEARCH: Cost("", 0, 0, 0, seconds[SEARCH])} if SEARCH in results else {}
+    costs = {SEARCH: Cost("", "", 0, 0, seconds[SEARCH])} if SEARCH in results else {}
     for name, run in first.items():
         weights = weights_of(predictors[name])
-        recipe = run.experiment.recipe
-        costs[name] = Cost(recipe, weights, *images_of(run), seconds[name])
+        costs[name] = Cost(run.experiment.recipe, *images_of(run), weights, seconds[name])
     return costs
 
 
@@ -253,11 +253,11 @@ def weights_of(predictor: Predictor) -> int:
     return sum(parameter.numel() for parameter in head.parameters())
 
 
-def images_of(run: Run) -> tuple[int, int]:
-    """How many images a run was trained on, and how many it saw, each as often as it was drawn."""
+def images_of(run: Run) -> tuple[str, int]:
+    """Which images a run was trained on, and how many it saw, each as often as it was drawn."""
     recipe = read_recipe(str(run.folder / COPY)).recipe
     seen: int = load_model(run.model).card["step"] * recipe.batch
-    return sum(map(len, recipe.train)), seen
+    return "; ".join(f"{len(data):,} of {data.name}" for data in recipe.train), seen
 
 
 def draw(methods: Results, folder: Path, dev: DevSet) -> None:

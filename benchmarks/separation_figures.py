@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chance import tally
-from comparisons import Results
+from claims import Results
 from dev_sets import NUCLEI, VOC, DevSet
 from experiments import FCN, K5, Run, first_run
 from instancefcn.apps.cli import main as instancefcn
@@ -40,7 +40,7 @@ def draw_separations(
         parts.append(
             f"![{FCN} and {K5} on {photo.stem}](images/score_maps/{photo.stem}.png)\n\n"
             f"{sets[key].label}: of the images with {MOST} or more objects that touch, the one on "
-            f"which the first run of {K5} finds these best (touching, AR@{COUNTS[1]})."
+            f"which the first run of {K5} finds these best (touching AR@{COUNTS[1]})."
         )
     return "\n\n".join(parts)
 

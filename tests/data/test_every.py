@@ -26,7 +26,7 @@ def test_images_are_those_of_the_whole(dataset: CocoDataset, step: int, kept: li
         dataset[i].path for i in kept
     ]
     assert part.categories == dataset.categories
-    assert part.name == f"every {step} of {dataset.name}"
+    assert part.name == f"1 in {step} of {dataset.name}"
     with pytest.raises(IndexError):
         part[len(part)]
 

@@ -23,7 +23,7 @@ class Every:
 
     @property
     def name(self) -> str:
-        return f"every {self.step} of {self.dataset.name}"
+        return f"1 in {self.step} of {self.dataset.name}"
 
     @property
     def categories(self) -> Mapping[int, str]:
