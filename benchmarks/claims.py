@@ -107,7 +107,7 @@ def verdict(claim: Claim, found: Difference) -> str:
             "does not hold at": higher,
         }
     parts = [
-        f"{words} {', '.join(np.array(AVERAGES)[where])}"
+        f"{words} {'all' if where.all() else ', '.join(np.array(AVERAGES)[where])}"
         for words, where in cases.items()
         if where.any()
     ]

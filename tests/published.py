@@ -98,7 +98,7 @@ class Site(ThreadingHTTPServer):
 
     requests: path and Range header of each request. sent: the bytes of each answer's body.
     cuts: after how many bytes the next answers for a path break off. ranges: whether it knows
-    them. encoding: the Content-Encoding it gives, right or wrong. moved: paths it has elsewhere.
+    them. lengths: whether it says how much is to come. encoding: the Content-Encoding it gives, right or wrong. moved: paths it has elsewhere.
     """
 
     def __init__(self) -> None:
@@ -109,6 +109,7 @@ class Site(ThreadingHTTPServer):
         self.cuts: dict[str, list[int]] = {}
         self.moved: dict[str, str] = {}
         self.ranges = True
+        self.lengths = True
         self.encoding = ""
 
     @property
@@ -160,7 +161,8 @@ class _Answer(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.lengths:
+            self.send_header("Content-Length", str(len(body)))
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -95,6 +95,15 @@ def test_a_cut_connection_is_taken_up_again(site: Site, voc: Archive, tmp_path: 
     assert len(opened("voc2012", tmp_path)) == 3
 
 
+def test_a_cut_is_noticed_without_a_length(site: Site, voc: Archive, tmp_path: Path) -> None:
+    site.lengths = False
+    site.cuts[PATH] = [HALF, 0]
+    assert "the connection ended early" in refusal(voc, tmp_path)
+    assert voc.part(tmp_path).read_bytes() == TAR[:HALF]
+    get([voc], tmp_path, quiet)
+    assert (site.requests[-1], site.sent[-1]) == ((PATH, f"bytes={HALF}-"), len(TAR) - HALF)
+
+
 def test_a_cut_within_a_chunk_loses_no_more(site: Site, voc: Archive, tmp_path: Path) -> None:
     site.cuts[PATH] = [HALF + CHUNK // 2]
     get([voc], tmp_path, quiet)

@@ -212,7 +212,8 @@ def _go_on(archive: Archive, part: Path, have: int, report: Report) -> str | Non
                 return None
             answer = f"the server answers {body.answer}" if body.status >= 400 else None
             return answer or error.strerror or f"the connection broke ({type(error).__name__})"
-    return None
+    # Without a length a server's cut looks like the end.
+    return "the connection ended early" if file_size(part) < archive.size else None
 
 
 def _write_files(archive: Archive, path: Path, rough: Path, report: Report) -> None:
