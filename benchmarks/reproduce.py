@@ -47,6 +47,9 @@ TIMED = 8
 CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Numbers of proposals, enough to draw recall against them."""
 
+METHODS = (*dict.fromkeys(experiment.name for experiment in EXPERIMENTS), SEARCH)
+"""What pictures show, each by the same line in all."""
+
 Sets = Mapping[str, DevSet]
 
 
@@ -263,9 +266,9 @@ def images_of(run: Run) -> tuple[str, int]:
 def draw(methods: Results, folder: Path, dev: DevSet) -> None:
     """Recall against IoU, and AR against the number of proposals: the mean of a method's runs."""
     curves = {method: mean_report(runs, CURVE) for method, runs in methods.items()}
-    plot_average(folder / picture("average", dev), curves, dev.label)
+    plot_average(folder / picture("average", dev), curves, dev.label, METHODS)
     few = {method: mean_report(runs, COUNTS) for method, runs in methods.items()}
-    plot_recall(folder / picture("recall", dev), few, dev.label)
+    plot_recall(folder / picture("recall", dev), few, dev.label, METHODS)
 
 
 def mean_report(runs: Sequence[Measured], counts: Sequence[int]) -> RecallReport:

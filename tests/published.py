@@ -98,7 +98,8 @@ class Site(ThreadingHTTPServer):
 
     requests: path and Range header of each request. sent: the bytes of each answer's body.
     cuts: after how many bytes the next answers for a path break off. ranges: whether it knows
-    them. lengths: whether it says how much is to come. encoding: the Content-Encoding it gives, right or wrong. moved: paths it has elsewhere.
+    them. lengths: whether it says how much is to come. encoding: the Content-Encoding it gives,
+    right or wrong. moved: paths it has elsewhere.
     """
 
     def __init__(self) -> None:

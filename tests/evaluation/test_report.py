@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from rich.console import Console
 
-from instancefcn.evaluation.plots import BOTTOM, HEIGHT, TOP, plot_average, plot_recall
+from instancefcn.evaluation.plots import BOTTOM, COLOURS, HEIGHT, TOP, plot_average, plot_recall
 from instancefcn.evaluation.recall import AREAS, IOUS, RecallReport, match, summarize
 from instancefcn.evaluation.report import (
     Table,
@@ -148,6 +148,19 @@ def test_long_names_are_whole(
         plot(tmp_path / "plot.png", {"ours": report(), name: report()}, DATA)
         with Image.open(tmp_path / "plot.png") as image:
             assert np.asarray(image.convert("L"))[:, -10:].min() == 255
+
+
+@pytest.mark.parametrize("plot", [plot_recall, plot_average])
+def test_a_method_has_its_line_whoever_else_is_there(
+    tmp_path: Path, plot: Callable[..., None]
+) -> None:
+    """The last of three has the third colour, though the first is not there."""
+    order = ["ours", "theirs", "others"]
+    plot(tmp_path / "plot.png", {name: report() for name in order[1:]}, DATA, order)
+    with Image.open(tmp_path / "plot.png") as image:
+        drawn = set(map(tuple, np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()))
+    present = [ImageColor.getrgb(colour) in drawn for colour in COLOURS[:3]]
+    assert present == [False, True, True]
 
 
 def test_plots_of_no_objects_are_drawn(tmp_path: Path) -> None:

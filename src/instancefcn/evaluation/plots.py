@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,29 +34,31 @@ LEGEND: dict[str, Any] = {
 }
 
 
-def plot_recall(path: Path, reports: Reports, data: str) -> None:
+def plot_recall(path: Path, reports: Reports, data: str, order: Sequence[str] = ()) -> None:
     """Write a PNG of recall at each IoU.
 
     Of one method, a line for each number of proposals; of several, a panel for each number and in
-    it a line for each method.
+    it a line for each method. ``order`` names all methods of several pictures, in each of which
+    a method then has the same line.
     """
     if len(reports) == 1:
         figure = _recall_of_one(reports, data)
     else:
-        figure = _recall_of_several(reports, data)
+        figure = _recall_of_several(reports, data, order or list(reports))
     _save(figure, path)
 
 
-def plot_average(path: Path, reports: Reports, data: str) -> None:
+def plot_average(path: Path, reports: Reports, data: str, order: Sequence[str] = ()) -> None:
     """Write a PNG of AR against the number of proposals, a line for each method.
 
-    The reports should hold many numbers, e.g. 1, 2, 5, 10 .. 1000.
+    The reports should hold many numbers, e.g. 1, 2, 5, 10 .. 1000. order: see ``plot_recall``.
     """
+    order = order or list(reports)
     width = 6.2 + _beside(reports)
     figure, (axes,) = _figure(1, width, "Average recall of object masks", reports, data)
-    for i, report in enumerate(reports.values()):
+    for method, report in reports.items():
         averages = [100 * report.average(count) for count in report.counts]
-        axes.plot(report.counts, averages, lw=2, **line(i))
+        axes.plot(report.counts, averages, lw=2, **line(order.index(method)))
     axes.set(xscale="log", xlabel="proposals an image")
     axes.set_xlim(min(report.counts), max(report.counts))
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -79,15 +82,16 @@ def _recall_of_one(reports: Reports, data: str) -> Figure:
     return figure
 
 
-def _recall_of_several(reports: Reports, data: str) -> Figure:
+def _recall_of_several(reports: Reports, data: str, order: Sequence[str]) -> Figure:
     counts = next(iter(reports.values())).counts
     width = 3.4 * len(counts) + _beside(reports)
     figure, panels = _figure(len(counts), width, "Recall of object masks", reports, data)
     for axes, count in zip(panels, counts, strict=True):
-        for i, report in enumerate(reports.values()):
+        for method, report in reports.items():
             label = f"AR {percent(report.average(count))}"
             recall = 100 * report.at(count)
-            axes.plot(IOUS, recall, label=label, lw=2, clip_on=False, **line(i))
+            style = line(order.index(method))
+            axes.plot(IOUS, recall, label=label, lw=2, clip_on=False, **style)
         axes.set_title(f"{count:,} proposals", loc="left", fontsize=9, color=INK)
         axes.set(xlim=(0.5, 1), xlabel="IoU")
         axes.legend(loc="upper right", **LEGEND)  # recall falls: there is room
