@@ -260,7 +260,7 @@ def images_of(run: Run) -> tuple[str, int]:
     """Which images a run was trained on, and how many it saw, each as often as it was drawn."""
     recipe = read_recipe(str(run.folder / COPY)).recipe
     seen: int = load_model(run.model).card["step"] * recipe.batch
-    return "; ".join(f"{len(data):,} of {data.name}" for data in recipe.train), seen
+    return "; ".join(f"{len(data):,}, {data.name}" for data in recipe.train), seen
 
 
 def draw(methods: Results, folder: Path, dev: DevSet) -> None:
