@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables, rows = [], []
     every = dev_sets(arguments.data)
     voc = every[VOC]
-    label = "VOC as above, but void pixels counted as background"
-    without = DevSet(voc.folder, WithoutVoid(voc.dataset), label)
+    as_above = "VOC as above, but void pixels counted as background"
+    without = DevSet(voc.folder, WithoutVoid(voc.dataset), as_above)
     for of in (voc, every[COCO], every[PEDESTRIANS], without):
         folder, dataset, label = of.folder, of.dataset, of.label
         if not folder.exists():

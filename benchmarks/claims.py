@@ -97,14 +97,13 @@ def cells(found: Difference) -> list[str]:
 def verdict(claim: Claim, found: Difference) -> str:
     """At which of ``AVERAGES`` a claim holds, does not, or may be either."""
     within = np.isfinite(found.value) & ~found.beyond()
-    lower, higher = found.high < 0, found.low > 0
     if claim.expected == ALIKE:
-        cases = {"holds, within the spread, at": within, "does not hold at": lower | higher}
+        cases = {"holds, within the spread, at": within, "does not hold at": found.beyond()}
     else:
         cases = {
-            "holds at": lower,
+            "holds at": found.high < 0,
             "within the spread, not settled, at": within,
-            "does not hold at": higher,
+            "does not hold at": found.low > 0,
         }
     parts = [
         f"{words} {'all' if where.all() else ', '.join(np.array(AVERAGES)[where])}"
@@ -155,10 +154,11 @@ def compare(results: Results, claim: Claim, definition: Definition) -> Differenc
 
 def published_difference(claim: Claim) -> NDArray[np.float64] | None:
     """Of AR@10, 100 and 1000 in the paper, None where it has not all methods of a claim."""
-    if not {PUBLISHED_AS.get(name, name) for name in claim.methods} <= VOC2012.keys():
+    published = {name: PUBLISHED_AS.get(name, name) for name in claim.methods}
+    if not VOC2012.keys() >= set(published.values()):
         return None
     plus, minus = (
-        np.sum([VOC2012[PUBLISHED_AS.get(name, name)] for name in names], axis=0)
+        np.sum([VOC2012[published[name]] for name in names], axis=0)
         for names in (claim.plus, claim.minus)
     )
     theirs: NDArray[np.float64] = plus - minus

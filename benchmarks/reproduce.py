@@ -26,7 +26,6 @@ from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.evaluation.results import read_results, write_results
 from instancefcn.geometry import proposals_to_rle
-from instancefcn.models import load_model
 from instancefcn.predictor import Predictor
 from instancefcn.recipe import read_recipe
 from instancefcn.types import AnnotatedImage, Rle
@@ -259,8 +258,8 @@ def weights_of(predictor: Predictor) -> int:
 def images_of(run: Run) -> tuple[str, int]:
     """Which images a run was trained on, and how many it saw, each as often as it was drawn."""
     recipe = read_recipe(str(run.folder / COPY)).recipe
-    seen: int = load_model(run.model).card["step"] * recipe.batch
-    return "; ".join(f"{len(data):,}, {data.name}" for data in recipe.train), seen
+    images = "; ".join(f"{len(data):,}, {data.name}" for data in recipe.train)
+    return images, recipe.steps * recipe.batch
 
 
 def draw(methods: Results, folder: Path, dev: DevSet) -> None:
