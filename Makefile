@@ -25,7 +25,7 @@ accuracy: $(VENV)/installed
 	$(BIN)/python benchmarks/accuracy.py
 
 reproduce: $(VENV)/installed
-	$(BIN)/python benchmarks/reproduce.py $(ARGS)
+	PYTHONPATH=benchmarks $(BIN)/python reproduction/reproduce.py $(ARGS)
 
 results: bench accuracy
 

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import track
 
 from dev_sets import COCO, PEDESTRIANS, VOC, DevSet, dev_sets
+from instancefcn.core.geometry import proposals_to_rle
+from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.evaluation.recall import RecallReport, match, summarize
 from instancefcn.evaluation.report import average_table, markdown_table, to_markdown
-from instancefcn.geometry import proposals_to_rle
-from instancefcn.predictor import Predictor
-from instancefcn.types import AnnotatedImage
+from instancefcn.inference.predictor import Predictor
 from results_page import (
     DATA,
     ROOT,

@@ -18,15 +18,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from instancefcn.backbones import Vgg16
+from instancefcn.core.errors import UserError
+from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.data.images import read_image
-from instancefcn.data.voc import VocDataset
 from instancefcn.evaluation.report import markdown_table
-from instancefcn.geometry import proposals_to_rle
-from instancefcn.heads import ObjectnessHead, ScoreMapHead
-from instancefcn.network import Branch, InstanceFCN
-from instancefcn.predictor import Predictor
-from instancefcn.pyramid import PAPER_SIDES
+from instancefcn.formats.voc import VocDataset
+from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.sampling import PAPER_SIDES
+from instancefcn.network.backbones import Vgg16
+from instancefcn.network.fcn import Branch, InstanceFCN
+from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
 from pasting import Pasting, compare_pasting
 from results_page import (
     DATA,
@@ -124,7 +125,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def first_images(root: Path, number: int) -> list[Path]:
     if not root.is_dir():
-        raise ValueError(f"{root}: no such folder; give VOC 2012's, with a split dev, as --data")
+        raise UserError(f"{root}: no such folder; give VOC 2012's, with a split dev, as --data")
     dataset = VocDataset(root, "dev")
     return [dataset[i].path for i in range(min(number, len(dataset)))]
 

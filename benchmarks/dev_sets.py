@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from instancefcn.data.coco import CocoDataset
 from instancefcn.data.dataset import Dataset
-from instancefcn.data.voc import VocDataset
+from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.voc import VocDataset
 
 VOC, COCO, PEDESTRIANS, NUCLEI = "VOC", "COCO", "pedestrians", "nuclei"
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import roi_align
 
-from instancefcn.geometry import proposals_to_rle
-from instancefcn.predictor import Predictor
-from instancefcn.rle import rle_to_coco
-from instancefcn.types import Proposals
+from instancefcn.core.geometry import proposals_to_rle
+from instancefcn.core.rle import rle_to_coco
+from instancefcn.core.types import Proposals
+from instancefcn.inference.predictor import Predictor
 
 HEIGHT, WIDTH = 375, 500
 CELLS = 28

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import torch
 
-from instancefcn.files import whole_file
-from instancefcn.models import SUFFIX, WEIGHTS, shipped
+from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
+from instancefcn.network.models import SUFFIX, WEIGHTS, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -64,7 +65,7 @@ def write_section(page: Path, name: str, text: str) -> None:
     before, opened, rest = old.partition(begin)
     _, closed, after = rest.partition(end)
     if (opened and not closed) or end in before:
-        raise ValueError(
+        raise UserError(
             f"{page}: one of the markers {begin} and {end} is missing; put it back, or remove both"
         )
     before, after = (before, after) if opened else (old.rstrip("\n") + "\n\n", "\n")

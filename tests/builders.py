@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from instancefcn.assembling import assemble
-from instancefcn.backbones import FeaturePyramid
-from instancefcn.evaluation.recall import AREAS, IOUS, MISSED, Matches
-from instancefcn.heads import ObjectnessHead, ScoreMapHead
-from instancefcn.network import Branch, InstanceFCN
-from instancefcn.types import Level, Sample
-from measuring import Measured
+from instancefcn.core.assembling import assemble
+from instancefcn.core.types import Level, Sample
+from instancefcn.network.backbones import FeaturePyramid
+from instancefcn.network.fcn import Branch, InstanceFCN
+from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
 
 Box = tuple[int, int, int, int]
 
@@ -92,18 +89,3 @@ def small_network(seed: int = 0) -> InstanceFCN:
             for m, maps, centres in ((11, [0], [1]), (21, [0, 1], [2, 3]))
         ],
     )
-
-
-def measured_of(found: float, touching: bool = True) -> Measured:
-    """Of 50 images with 20 objects each: this share of them is found by the first 10 masks at every
-    IoU, half by 100 and more, and a quarter of 4 that touch.
-    """
-
-    def matches(objects: int, first: float, later: float) -> Matches:
-        ranks = np.full((len(AREAS), len(IOUS), objects), MISSED, np.int32)
-        ranks[..., : round(objects * later)] = 50
-        ranks[..., : round(objects * first)] = 5
-        return Matches(ranks, np.ones((len(AREAS), objects), np.bool_), void=False)
-
-    close = matches(4 if touching else 0, 0.25, 0.25)
-    return Measured((matches(20, found, 0.5),) * 50, (close,) * 50, np.full(50, 700), "abc")

@@ -47,13 +47,13 @@ def write_shapes(folder: Path, images: int = 6) -> Path:
 def write_recipe(folder: Path, annotations: Path) -> Path:
     """A recipe for a small network on these pictures: a few steps take seconds."""
     dataset = {
-        "class_path": "instancefcn.data.coco.CocoDataset",
+        "class_path": "instancefcn.formats.coco.CocoDataset",
         "init_args": {"annotations": str(annotations), "images": str(annotations.parent)},
     }
     branch = {
         "m": 11,
         "mask_head": {
-            "class_path": "instancefcn.heads.ScoreMapHead",
+            "class_path": "instancefcn.network.heads.ScoreMapHead",
             "init_args": {"channels": 16, "hidden": 16, "k": 3},
         },
         "objectness_head": {"channels": 16, "hidden": 16},
@@ -63,12 +63,12 @@ def write_recipe(folder: Path, annotations: Path) -> Path:
     recipe = {
         "network": {
             "backbone": {
-                "class_path": "instancefcn.backbones.FeaturePyramid",
+                "class_path": "instancefcn.network.backbones.FeaturePyramid",
                 "init_args": {"encoder": "test_efficientnet", "channels": 16},
             },
             "branches": [branch],
         },
-        "loss": {"class_path": "instancefcn.losses.QualityLoss"},
+        "loss": {"class_path": "instancefcn.training.losses.QualityLoss"},
         "train": [dataset],
         "evaluate": [dataset],
         "augmentation": {
@@ -78,7 +78,7 @@ def write_recipe(folder: Path, annotations: Path) -> Path:
         "paste": 0.5,
         "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.001}},
         "schedule": {
-            "class_path": "instancefcn.schedules.WarmupCosine",
+            "class_path": "instancefcn.training.schedules.WarmupCosine",
             "init_args": {"warmup": 2},
         },
         "inference": {"sides": [SIDE]},

@@ -15,16 +15,12 @@ import instancefcn
 
 SOURCE = Path(instancefcn.__file__).parent
 TIERS = (
-    ("files", "types"),
-    ("rle",),
-    ("geometry",),
-    ("assembling", "backbones", "checkpoint", "data", "pyramid", "schedules"),
-    ("heads", "export"),
-    ("network",),
-    ("models", "targets"),
-    ("losses", "proposals"),
-    ("predictor", "recipe"),
-    ("baselines", "evaluation", "score_maps", "training"),
+    ("core",),
+    ("network", "data"),
+    ("formats",),
+    ("inference", "evaluation"),
+    ("training",),
+    ("baselines", "figures"),
     ("apps",),
 )
 TIER = {name: tier for tier, names in enumerate(TIERS) for name in names}
@@ -74,8 +70,8 @@ def test_imports_run_one_way(path: Path) -> None:
 
 def test_the_imports_are_found() -> None:
     """What the other tests rest on."""
-    assert {"assembling", "types"} <= imported(SOURCE / "heads.py")
-    assert {"types", "network"} <= reached("predictor")
+    assert imported(SOURCE / "network" / "heads.py") == {"core"}
+    assert {"core", "network"} <= reached("inference")
 
 
 def test_the_network_never_imports_data() -> None:
@@ -83,7 +79,7 @@ def test_the_network_never_imports_data() -> None:
 
 
 def test_evaluation_never_imports_the_network() -> None:
-    assert not reached("evaluation") & {"network", "backbones", "heads", "models", "predictor"}
+    assert not reached("evaluation") & {"network", "inference"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from instancefcn.apps.evaluate import measure
-from instancefcn.data.voc import VocDataset
+from instancefcn.core.geometry import proposals_to_rle, tight_boxes
+from instancefcn.core.rle import decode
+from instancefcn.core.types import Proposals
 from instancefcn.evaluation.report import average_table, to_markdown
-from instancefcn.geometry import proposals_to_rle, tight_boxes
-from instancefcn.models import Model, build
-from instancefcn.predictor import Predictor
-from instancefcn.rle import decode
-from instancefcn.types import Proposals
+from instancefcn.formats.voc import VocDataset
+from instancefcn.inference.predictor import Predictor
+from instancefcn.network.models import Model, build
 from pasting import relative_to_boxes
 from results_page import conditions, write_section
 from shapes import SIDE, write_recipe, write_shapes
@@ -45,7 +45,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_voc(folder / "data" / "VOCdevkit" / "VOC2012", pictures)
     recipe = yaml.safe_load(write_recipe(folder, annotations).read_text())
     annotations.rename(folder / "data" / "pennfudan" / "instances_dev.json")
-    network = {"class_path": "instancefcn.network.InstanceFCN", "init_args": recipe["network"]}
+    network = {
+        "class_path": "instancefcn.network.fcn.InstanceFCN",
+        "init_args": recipe["network"],
+    }
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Model(build(network, "the tests"), network, {"sides": [32, SIDE]}, {})

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 import instancefcn
-from instancefcn.network import Branch
-from instancefcn.recipe import read_recipe
+from instancefcn.network.fcn import Branch
+from instancefcn.training.recipe import read_recipe
 from test_architecture import TIERS
 
 ROOT = Path(__file__).parents[1]

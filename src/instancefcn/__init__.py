@@ -6,13 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from instancefcn.models import load_model
-    from instancefcn.predictor import Predictor
-    from instancefcn.types import Proposals
+    from instancefcn.core.types import Proposals
+    from instancefcn.inference.predictor import Predictor
+    from instancefcn.network.models import load_model
 
 __all__ = ["Predictor", "Proposals", "load_model"]
 
-_HOMES = {"Predictor": "predictor", "Proposals": "types", "load_model": "models"}
+_HOMES = {
+    "Predictor": "inference.predictor",
+    "Proposals": "core.types",
+    "load_model": "network.models",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -20,9 +20,9 @@ from safetensors.torch import save_file
 from tiny_model import DESCRIPTION, write_model
 
 from instancefcn.apps.cli import main
+from instancefcn.core.rle import rle_from_coco
 from instancefcn.data.images import image_size, read_image
-from instancefcn.models import build
-from instancefcn.rle import rle_from_coco
+from instancefcn.network.models import build
 
 PHOTOS: Any = skimage.data
 COFFEE = Image.fromarray(PHOTOS.coffee()).resize((120, 80))
@@ -325,7 +325,7 @@ def of_a_foreign_class(path: Path) -> None:
 
 
 def of_an_unknown_class(path: Path) -> None:
-    headed(path, network={"class_path": "instancefcn.network.Nothing"})
+    headed(path, network={"class_path": "instancefcn.network.fcn.Nothing"})
 
 
 def described_otherwise(path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from instancefcn.apps.get_data import add_arguments, run
 from instancefcn.data.archives import SETS, VOC
-from instancefcn.data.opening import open_dataset
+from instancefcn.formats.opening import open_dataset
 from published import Site, serving
 
 

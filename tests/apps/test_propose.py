@@ -21,12 +21,12 @@ from tiny_model import write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.apps.sources import AHEAD, find_images, read_ahead, to_sources
-from instancefcn.data.coco import CocoDataset
+from instancefcn.core.geometry import proposals_to_rle
+from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
-from instancefcn.export.coco import short_score
-from instancefcn.geometry import proposals_to_rle
-from instancefcn.predictor import Predictor
-from instancefcn.rle import decode, rle_from_coco
+from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.coco.writing import short_score
+from instancefcn.inference.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

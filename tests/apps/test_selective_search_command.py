@@ -11,10 +11,10 @@ import pytest
 
 from instancefcn.apps.selective_search import add_arguments, run
 from instancefcn.baselines.selective_search import STRATEGIES, selective_search
-from instancefcn.data.coco import CocoDataset
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.evaluation.results import read_results
+from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.coco.results import read_results
 from shapes import write_shapes
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from tiny_model import DESCRIPTION, write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.models import Model, build
+from instancefcn.network.models import Model, build
 
 PHOTOS: Any = skimage.data
 COFFEE = Image.fromarray(PHOTOS.coffee()).resize((120, 80))

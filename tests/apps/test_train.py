@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from instancefcn.apps.train import RunLog, changes
-from instancefcn.checkpoint import read_tensors
 from instancefcn.data.images import read_image
-from instancefcn.predictor import Predictor
+from instancefcn.inference.predictor import Predictor
+from instancefcn.network.tensors import read_tensors
 from shapes import write_recipe, write_shapes
 
 COMMAND = [sys.executable, "-m", "instancefcn.apps.cli", "train"]

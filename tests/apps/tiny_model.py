@@ -7,20 +7,20 @@ from typing import Any
 
 import torch
 
-from instancefcn.models import Model, build
+from instancefcn.network.models import Model, build
 
 DESCRIPTION: dict[str, Any] = {
-    "class_path": "instancefcn.network.InstanceFCN",
+    "class_path": "instancefcn.network.fcn.InstanceFCN",
     "init_args": {
         "backbone": {
-            "class_path": "instancefcn.backbones.FeaturePyramid",
+            "class_path": "instancefcn.network.backbones.FeaturePyramid",
             "init_args": {"encoder": "test_efficientnet", "channels": 8},
         },
         "branches": [
             {
                 "m": 9,
                 "mask_head": {
-                    "class_path": "instancefcn.heads.ScoreMapHead",
+                    "class_path": "instancefcn.network.heads.ScoreMapHead",
                     "init_args": {"channels": 8, "hidden": 8, "k": 3},
                 },
                 "objectness_head": {"channels": 8, "hidden": 8},

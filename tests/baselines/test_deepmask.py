@@ -9,8 +9,8 @@ from torch import Tensor
 
 from builders import random_maps
 from instancefcn.baselines.deepmask import CHUNK, SlidingHead
-from instancefcn.heads import ScoreMapHead
-from instancefcn.types import Windows
+from instancefcn.core.types import Windows
+from instancefcn.network.heads import ScoreMapHead
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from instancefcn.baselines.selective_search import (
     hierarchies,
     selective_search,
 )
-from instancefcn.rle import decode
-from instancefcn.types import Rle
+from instancefcn.core.rle import decode
+from instancefcn.core.types import Rle
 
 SMALL = Strategy(("HSV", "Lab"), (50,), ((colour, texture, size, fill), (size,)))
 

@@ -14,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
+from instancefcn.core.rle import encode
+from instancefcn.core.types import AnnotatedImage, Instance, Sample
 from instancefcn.data.augmentation import (
     LargeScaleJitter,
     Placement,
@@ -21,8 +23,6 @@ from instancefcn.data.augmentation import (
     jitter_colours,
     render,
 )
-from instancefcn.rle import encode
-from instancefcn.types import AnnotatedImage, Instance, Sample
 
 Box: TypeAlias = tuple[int, int, int, int]
 Draw: TypeAlias = Callable[..., AnnotatedImage]

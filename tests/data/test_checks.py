@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.data.checks import check_items, require_sound, summary
-from instancefcn.data.coco import CocoDataset
 from instancefcn.data.dataset import Dataset, Problem
-from instancefcn.types import AnnotatedImage, Instance, Rle
+from instancefcn.formats.coco import CocoDataset
 
 Write = Callable[[Any], CocoDataset]
 

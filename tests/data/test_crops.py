@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torchvision.ops import masks_to_boxes
 
+from instancefcn.core.rle import encode
+from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.crops import ObjectCrops
-from instancefcn.rle import encode
-from instancefcn.types import AnnotatedImage, Instance
 
 HEIGHT, WIDTH = 90, 120
 Box: TypeAlias = tuple[int, int, int, int]

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from instancefcn.data.archives import SBD, VOC, Archive
-from instancefcn.data.coco import CocoDataset
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.download import CHUNK, get, require_space, unpack, write_splits
-from instancefcn.data.voc import SbdDataset, VocDataset
+from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.sbd import SbdDataset
+from instancefcn.formats.voc import VocDataset
 from published import IN_SBD, TRAIN, VAL, Site, sbd_files, serving, tar, voc_files, zipped
 
 TAR = tar(voc_files())

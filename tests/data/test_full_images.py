@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from builders import make_sample
+from instancefcn.core.rle import encode
+from instancefcn.core.types import AnnotatedImage, Instance, Sample
 from instancefcn.data.augmentation import FullImages, copy_paste
-from instancefcn.rle import encode
-from instancefcn.types import AnnotatedImage, Instance, Sample
 
 HEIGHT, WIDTH = 40, 60
 

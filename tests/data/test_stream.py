@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from instancefcn.core.types import Sample
 from instancefcn.data.augmentation import LargeScaleJitter
-from instancefcn.data.coco import CocoDataset
 from instancefcn.data.stream import SampleStream
-from instancefcn.types import Sample
+from instancefcn.formats.coco import CocoDataset
 
 NUMBERS = (4, 3)
 """Images of each of two data sets."""

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from instancefcn.core.rle import decode, encode
+from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.void import share_out
-from instancefcn.rle import decode, encode
-from instancefcn.types import AnnotatedImage, Instance
 
 VOID = 9
 

@@ -17,6 +17,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from instancefcn.core.rle import encode, rle_to_coco
+from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.evaluation.recall import (
     AREAS,
     COUNTS,
@@ -26,9 +28,7 @@ from instancefcn.evaluation.recall import (
     match,
     summarize,
 )
-from instancefcn.evaluation.results import ScoredMask, ranked
-from instancefcn.rle import encode, rle_to_coco
-from instancefcn.types import AnnotatedImage, Instance, Rle
+from instancefcn.formats.coco.results import ScoredMask, ranked
 
 HEIGHT, WIDTH = 150, 200
 Results = dict[int, list[ScoredMask]]

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image, ImageColor
 from rich.console import Console
 
+from instancefcn.core.rle import encode
+from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.evaluation.plots import BOTTOM, COLOURS, HEIGHT, TOP, plot_average, plot_recall
 from instancefcn.evaluation.recall import AREAS, IOUS, RecallReport, match, summarize
 from instancefcn.evaluation.report import (
@@ -23,8 +25,6 @@ from instancefcn.evaluation.report import (
     to_markdown,
     to_rich,
 )
-from instancefcn.rle import encode
-from instancefcn.types import AnnotatedImage, Instance, Rle
 
 DATA = "VOC2012 dev"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from instancefcn.core.rle import encode
+from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.evaluation.recall import match, summarize
 from instancefcn.evaluation.touching import touching_only
-from instancefcn.rle import encode
-from instancefcn.types import AnnotatedImage, Instance
 
 HEIGHT, WIDTH = 30, 60
 

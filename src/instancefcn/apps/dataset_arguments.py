@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from instancefcn.data.dataset import Dataset
-from instancefcn.data.opening import open_dataset
+from instancefcn.formats.opening import open_dataset
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:

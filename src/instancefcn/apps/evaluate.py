@@ -12,6 +12,9 @@ from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
 from instancefcn.apps.numbers import count
+from instancefcn.core.files import whole_file
+from instancefcn.core.geometry import proposals_to_rle
+from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_recall
 from instancefcn.evaluation.recall import (
@@ -28,11 +31,8 @@ from instancefcn.evaluation.report import (
     to_markdown,
     to_rich,
 )
-from instancefcn.evaluation.results import read_results
-from instancefcn.files import whole_file
-from instancefcn.geometry import proposals_to_rle
-from instancefcn.predictor import Predictor
-from instancefcn.types import AnnotatedImage, Rle
+from instancefcn.formats.coco.results import read_results
+from instancefcn.inference.predictor import Predictor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from instancefcn.core.errors import UserError
+
 
 @contextmanager
 def writing(output: Path) -> Iterator[None]:
@@ -13,6 +15,6 @@ def writing(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"{output}: cannot be written ({error.strerror}); give another --output"
         ) from error

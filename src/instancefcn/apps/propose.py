@@ -18,12 +18,13 @@ from rich.progress import track
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
-from instancefcn.export.coco import Add, ListedImages, data_set, results_list
-from instancefcn.export.labelme import write_labelme
-from instancefcn.export.labels import write_labels
-from instancefcn.export.overlay import write_overlay
-from instancefcn.export.prediction import Prediction, Source
-from instancefcn.predictor import Predictor
+from instancefcn.core.errors import UserError
+from instancefcn.formats.coco.writing import Add, ListedImages, data_set, results_list
+from instancefcn.formats.label_pngs import write_labels
+from instancefcn.formats.labelme import write_labelme
+from instancefcn.formats.overlay import write_overlay
+from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.inference.predictor import Predictor
 
 FORMATS = {
     "coco": "proposals.json, a COCO data set; with --annotations results.json, COCO results",
@@ -123,7 +124,7 @@ def _write(
                 write(prediction)
             counts.append(len(prediction.masks))
         if not counts:
-            raise ValueError("no image was done, so nothing is written; see the errors above")
+            raise UserError("no image was done, so nothing is written; see the errors above")
     return counts
 
 

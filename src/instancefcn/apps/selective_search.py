@@ -21,7 +21,7 @@ from instancefcn.apps.output import writing
 from instancefcn.baselines.selective_search import STRATEGIES, selective_search
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
-from instancefcn.evaluation.results import ScoredMask, write_results
+from instancefcn.formats.coco.results import ScoredMask, write_results
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, to_sources
+from instancefcn.core.errors import UserError
 from instancefcn.data.images import read_image
-from instancefcn.predictor import Predictor
-from instancefcn.score_maps.picture import write_picture
-from instancefcn.score_maps.separation import (
+from instancefcn.figures.picture import write_picture
+from instancefcn.figures.separation import (
     parts_of_levels,
     plain_map,
     require_plain,
     separate,
 )
+from instancefcn.inference.predictor import Predictor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,4 +70,4 @@ def _fcn(name: str | None, predictor: Predictor) -> Predictor | None:
 
 def _check_level(number: int | None, count: int) -> None:
     if number is not None and not 1 <= number <= count:
-        raise ValueError(f"--level {number}: the model has levels 1 to {count}; give one of these")
+        raise UserError(f"--level {number}: the model has levels 1 to {count}; give one of these")

@@ -12,8 +12,9 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from instancefcn.core.errors import UserError
 from instancefcn.data.images import read_image
-from instancefcn.export.prediction import Source
+from instancefcn.formats.prediction import Source
 
 SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
@@ -76,7 +77,7 @@ def _names(path: str) -> list[str]:
     pattern = os.path.join(escape(path), "*") if folder else path
     names = sorted(name for name in glob(pattern, recursive=True) if _is_image(name))
     if not names:
-        raise ValueError(
+        raise UserError(
             f"{path}: no images there; give image files, a folder of them, or a pattern such as "
             "'photos/**/*.jpg'"
         )

@@ -18,14 +18,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from instancefcn.apps.evaluate import measure
-from instancefcn.checkpoint import read_tensors, write_tensors
+from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
 from instancefcn.data.checks import require_sound
-from instancefcn.files import whole_file
-from instancefcn.models import Model
-from instancefcn.network import InstanceFCN
-from instancefcn.predictor import Predictor
-from instancefcn.recipe import ReadRecipe, Recipe, read_recipe
-from instancefcn.training import CHECKPOINT, Step, train
+from instancefcn.inference.predictor import Predictor
+from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.models import Model
+from instancefcn.network.tensors import read_tensors, write_tensors
+from instancefcn.training.loop import CHECKPOINT, Step, train
+from instancefcn.training.recipe import ReadRecipe, Recipe, read_recipe
 
 LOG_EVERY = 10
 MODEL, LOG, COPY = "model.safetensors", "log.jsonl", "recipe.yaml"
@@ -89,7 +90,7 @@ def to_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
             strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
         )
     except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise UserError(
             f"--accelerator {accelerator} --devices {devices} --precision {precision}: {error}; "
             "give what this machine has, e.g. --accelerator cpu"
         ) from None
@@ -110,7 +111,7 @@ def require_same_run(folder: Path, text: str) -> None:
     if (folder / CHECKPOINT).exists() and copy.exists():
         changed = changes(copy.read_text(), text)
         if changed:
-            raise ValueError(
+            raise UserError(
                 f"{folder} holds a run of another recipe (compare {', '.join(changed)} in its "
                 f"{COPY}); train in another folder, or delete this one"
             )
@@ -151,7 +152,7 @@ def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> None:
                 log.write(step.number, evaluate_on_the_way(network, recipe))
                 write_model(folder / MODEL, network, read, step.number)
     if not (folder / MODEL).exists():
-        raise ValueError(
+        raise UserError(
             f"{folder}: the run has made all its steps, but its {MODEL} is gone; "
             "train in another folder"
         )

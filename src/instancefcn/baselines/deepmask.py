@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from instancefcn.heads import MaskHead
-from instancefcn.types import Windows
+from instancefcn.core.types import Windows
+from instancefcn.network.heads import MaskHead
 
 CHUNK = 256
 """Windows filled at a time: each holds channels x 14 x 14 features."""

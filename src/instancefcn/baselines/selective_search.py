@@ -31,8 +31,8 @@ from instancefcn.baselines.grouping import (
     size,
     texture,
 )
-from instancefcn.rle import encode
-from instancefcn.types import Rle
+from instancefcn.core.rle import encode
+from instancefcn.core.types import Rle
 
 SIGMA = 0.8  # of the smoothing before superpixels are made
 

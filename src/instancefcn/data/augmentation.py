@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvf
 
+from instancefcn.core.rle import decode
+from instancefcn.core.types import GREY, AnnotatedImage, Sample
 from instancefcn.data.images import read_image
-from instancefcn.rle import decode
-from instancefcn.types import GREY, AnnotatedImage, Sample
 
 
 @dataclass(frozen=True)

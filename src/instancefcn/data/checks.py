@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator
 from os.path import isfile
 from pathlib import Path
 
+from instancefcn.core.errors import UserError
+from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.data.images import image_size, read_image
-from instancefcn.types import AnnotatedImage
 
 
 def require_sound(dataset: Dataset) -> None:
     """Raises ValueError if the data set has problems that are errors."""
     errors = [p for p in dataset.problems() if p.severity == "error"]
     if errors:
-        raise ValueError(
+        raise UserError(
             f"{dataset.name}: errors in the data ({len(errors)}), the first: {errors[0].where}: "
             f"{errors[0].message}; 'instancefcn check-data' lists all"
         )

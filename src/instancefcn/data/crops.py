@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from instancefcn.core.rle import decode
+from instancefcn.core.types import AnnotatedImage, Sample
 from instancefcn.data.augmentation import Placement, render
-from instancefcn.rle import decode
-from instancefcn.types import AnnotatedImage, Sample
 
 
 @dataclass(frozen=True)

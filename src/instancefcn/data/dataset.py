@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from instancefcn.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage
 
 Severity = Literal["error", "warning"]
 

@@ -19,9 +19,10 @@ from typing import IO, Any, BinaryIO
 from pooch import HTTPDownloader
 from pooch.hashes import hash_matches
 
+from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
 from instancefcn.data.archives import SBD, VOC, Archive, file_size, missing, space_needed
-from instancefcn.data.voc import read_split
-from instancefcn.files import whole_file
+from instancefcn.data.splits import read_split
 
 Report = Callable[[str, int, int], None]
 """Told what is being done, how many bytes of it are done, and of how many."""
@@ -57,7 +58,7 @@ def require_space(needed: int, folder: Path) -> None:
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
-        raise ValueError(
+        raise UserError(
             f"{folder}: {needed / 1e9:.1f} GB needed while unpacking, {free / 1e9:.1f} GB free; "
             "make room, or give a folder on another disk"
         )
@@ -76,11 +77,11 @@ def fetch(archive: Archive, folder: Path, report: Report) -> Path:
         report(f"checking {archive.name}", archive.size, archive.size)
         return path
     if path == own:
-        raise ValueError(
+        raise UserError(
             f"{own}: the checksum is not {archive.checksum}; delete it, or put {archive.url} there"
         )
     part.unlink()
-    raise ValueError(
+    raise UserError(
         f"{archive.url}: the checksum of what arrived is not {archive.checksum}, and it was "
         f"removed; run the command again, or get {archive.name} elsewhere and put it into {folder}"
     )
@@ -97,12 +98,12 @@ def unpack(archive: Archive, path: Path, folder: Path, report: Report) -> None:
     try:
         _write_files(archive, path, rough, report)
         if not (rough / archive.member).is_dir():
-            raise ValueError(f"{path}: has no folder {archive.member}; delete it and download anew")
+            raise UserError(f"{path}: has no folder {archive.member}; delete it and download anew")
         target = archive.target(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(rough / archive.member, target)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise ValueError(
+        raise UserError(
             f"{path}: cannot be unpacked ({type(error).__name__}); delete it and download it anew"
         ) from error
     finally:
@@ -147,7 +148,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"{error.filename or path}: cannot be written ({error.strerror}); mend that, or give "
             "another folder, and run the command again"
         ) from error
@@ -191,7 +192,7 @@ def _transfer(archive: Archive, part: Path, report: Report) -> None:
         if now <= have:
             if not now:
                 part.unlink()
-            raise ValueError(
+            raise UserError(
                 f"{archive.url}: {problem}; run the command again to go on from "
                 f"{now / 1e6:.1f} MB, or get {archive.name} elsewhere and put it into {part.parent}"
             )
@@ -221,7 +222,7 @@ def _write_files(archive: Archive, path: Path, rough: Path, report: Report) -> N
     for name, content in _zipped(path) if archive.name.endswith(".zip") else _tarred(path):
         parts = PureWindowsPath(name)  # which knows the separators and roots of every system
         if parts.anchor or ".." in parts.parts:
-            raise ValueError(f"{path}: {name} leads out of the folder; delete it and download anew")
+            raise UserError(f"{path}: {name} leads out of the folder; delete it and download anew")
         if PurePosixPath(name).is_relative_to(archive.member):
             place = rough / name
             place.parent.mkdir(parents=True, exist_ok=True)

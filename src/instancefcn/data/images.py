@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from instancefcn.core.errors import UserError
+
 MAX_PIXELS = 200_000_000
 
 _EXIF = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
@@ -44,7 +46,7 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
     try:
         return to_rgb(upright)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
@@ -66,7 +68,7 @@ def to_rgb(image: Image.Image | NDArray[Any]) -> NDArray[np.uint8]:
     if isinstance(image, np.ndarray):
         return _array_to_rgb(image)
     if not isinstance(image, Image.Image):
-        raise ValueError(
+        raise UserError(
             f"an image is a PIL image or an array, or for a Predictor a path, got a "
             f"{type(image).__name__}; convert it, e.g. with numpy.asarray"
         )
@@ -87,7 +89,7 @@ def read_labels(path: Path | str) -> NDArray[np.uint8]:
     with _opened(path) as image:
         image.load()
     if image.mode not in ("P", "L"):
-        raise ValueError(
+        raise UserError(
             f"{path}: a label map has a palette or is 8-bit grey, this is {image.mode}; "
             "save the labels themselves, not their colours"
         )
@@ -99,7 +101,7 @@ def _array_to_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or pixels.size == 0:
-        raise ValueError(
+        raise UserError(
             f"an image array is (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}; "
             "channels come last"
         )
@@ -118,13 +120,13 @@ def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if np.issubdtype(array.dtype, np.floating):
         if not (array.min(initial=0) >= 0 and array.max(initial=0) <= 1):
-            raise ValueError(
+            raise UserError(
                 "a floating image goes from 0 to 1, this one leaves that range; "
                 "divide by its maximum"
             )
         scaled: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
         return scaled
-    raise ValueError(
+    raise UserError(
         f"an image array is uint8, uint16, bool or floating, got {array.dtype}; "
         "convert it, e.g. with .astype(np.uint8)"
     )
@@ -133,7 +135,7 @@ def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
 def _as_uint16(grey: NDArray[Any]) -> NDArray[np.uint16]:
     """Of Pillow's "I;16" and of "I", in which it holds 16 bits of some formats."""
     if grey.min(initial=0) < 0 or grey.max(initial=0) > 65535:
-        raise ValueError(
+        raise UserError(
             "a 32-bit grey image goes from 0 to 65535, this one leaves that range; "
             "save it with 8 or 16 bits"
         )
@@ -150,22 +152,22 @@ def _over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _opened(path: Path | str) -> Iterator[Image.Image]:
     """The file as a lazily decoded PIL image; whatever fails inside is a ValueError naming it."""
     if not isfile(path):
-        raise ValueError(f"{path}: no such file; check the path")
+        raise UserError(f"{path}: no such file; check the path")
     if Path(path).stat().st_size == 0:
-        raise ValueError(f"{path}: the file is empty; copy or export it again")
+        raise UserError(f"{path}: the file is empty; copy or export it again")
     try:
         with _open(path) as image:
             if image.width * image.height <= MAX_PIXELS:
                 yield image
                 return
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: not an image; give a JPEG, PNG, TIFF, WebP or BMP") from None
+        raise UserError(f"{path}: not an image; give a JPEG, PNG, TIFF, WebP or BMP") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file.
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
+        raise UserError(
             f"{path}: cannot be read ({reason}); copy or export the image again"
         ) from error
-    raise ValueError(
+    raise UserError(
         f"{path}: {image.width} x {image.height} pixels are more than "
         f"{MAX_PIXELS // 1_000_000} megapixels; make it smaller or cut it into tiles"
     )

@@ -15,10 +15,10 @@ import torch
 from torch.utils.data import ConcatDataset
 from torch.utils.data import Dataset as TorchDataset
 
+from instancefcn.core.types import AnnotatedImage, Sample
 from instancefcn.data.augmentation import copy_paste
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.void import share_out
-from instancefcn.types import AnnotatedImage, Sample
 
 
 class Augmentation(Protocol):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from instancefcn.rle import decode, encode
-from instancefcn.types import AnnotatedImage
+from instancefcn.core.rle import decode, encode
+from instancefcn.core.types import AnnotatedImage
 
 REACH = 3.0
 """Pixels from the border of VOC's void ring, which is five pixels wide, to its middle."""

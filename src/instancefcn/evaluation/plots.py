@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
+from instancefcn.core.files import whole_file
 from instancefcn.evaluation.recall import IOUS
 from instancefcn.evaluation.report import DEFINITIONS, Reports, describe, percent
-from instancefcn.files import whole_file
 
 INK, GREY, LIGHT = "#222222", "#666666", "#e3e3e3"
 # Okabe and Ito's colours, which the colour-blind can tell apart too; grey for their yellow.

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instancefcn.evaluation.results import Results
-from instancefcn.rle import decode, encode, rle_to_coco
-from instancefcn.types import AnnotatedImage, Rle
+from instancefcn.core.errors import UserError
+from instancefcn.core.rle import decode, encode, rle_to_coco
+from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.formats.coco.results import Results
 
 Definition = Literal["coco", "area"]
 """How recall is averaged over IoU: see ``iou_weights``."""
@@ -62,7 +63,7 @@ def match(image: AnnotatedImage, proposals: Sequence[Rle]) -> Matches:
     """
     for mask in proposals:
         if (mask.height, mask.width) != (image.height, image.width):
-            raise ValueError(
+            raise UserError(
                 f"{image.path}: a proposal of {mask.width} x {mask.height} pixels on an image of "
                 f"{image.width} x {image.height}; propose at the image's own size"
             )

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instancefcn.rle import decode
-from instancefcn.types import AnnotatedImage
+from instancefcn.core.rle import decode
+from instancefcn.core.types import AnnotatedImage
 
 ADJOINING, RING = 2.0, 8.0
 """Pixels from an object to another that touches it: without and with VOC's void ring between them,

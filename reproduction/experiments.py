@@ -1,0 +1,110 @@
+"""The paper's comparisons as runs, each trained once and taken up where it stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dev_sets import COCO, NUCLEI, VOC
+from instancefcn.apps.train import require_same_run
+from instancefcn.network.models import load_model
+from instancefcn.training.recipe import read_recipe, shipped_recipes
+
+FCN = "plain FCN, k = 1"
+K3 = "InstanceFCN, k = 3"
+K5 = "InstanceFCN, k = 5"
+K7 = "InstanceFCN, k = 7"
+CROPS = "InstanceFCN, k = 5, crops"
+DEEPMASK = "~DeepMask, crops"
+CROPS_FEW = f"{CROPS}, few images"
+DEEPMASK_FEW = f"{DEEPMASK}, few images"
+VGG = "InstanceFCN, VGG-16"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What tables call it, the recipe that trains it, the sets to measure it on, and its seeds."""
+
+    name: str
+    recipe: str
+    sets: tuple[str, ...] = (VOC, COCO)
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    @property
+    def minutes(self) -> int:
+        """A run's expected time, by its recipe's header."""
+        header = shipped_recipes()[self.recipe].read_text()
+        found = re.search(r"Expected time: about (\d+) minutes on 2 CPU cores", header)
+        assert found, "each recipe of an experiment says so, see tests/test_reproduce.py"
+        return int(found[1])
+
+
+EXPERIMENTS = (
+    Experiment(FCN, "parts-1"),
+    Experiment(K3, "parts-3"),
+    Experiment(K5, "parts-5"),
+    Experiment(K7, "parts-7"),
+    Experiment(CROPS, "parts-5-crops"),
+    Experiment(DEEPMASK, "deepmask-crops"),
+    Experiment(CROPS_FEW, "few-5-crops"),
+    Experiment(DEEPMASK_FEW, "few-deepmask-crops"),
+    Experiment(VGG, "paper-small", sets=(VOC,), seeds=(0,)),
+    Experiment(FCN, "nuclei-1", sets=(NUCLEI,)),
+    Experiment(K5, "nuclei-5", sets=(NUCLEI,)),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of an experiment, in a folder of its own."""
+
+    experiment: Experiment
+    seed: int
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.safetensors"
+
+
+def run_of(experiment: Experiment, seed: int, runs: Path) -> Run:
+    return Run(experiment, seed, runs / f"{experiment.recipe}-{seed}")
+
+
+def first_run(runs: Sequence[Run], name: str, key: str) -> Run:
+    """The first run that tables call so, of those to be measured on a set."""
+    return next(run for run in runs if run.experiment.name == name and key in run.experiment.sets)
+
+
+def trained(run: Run, overrides: Sequence[str]) -> bool:
+    """Has a run of this very recipe made all its steps, and is its model used as it says?
+
+    Raises ValueError if its folder holds a run of another recipe, which could not go on.
+    """
+    read = read_recipe(run.experiment.recipe, [f"--seed={run.seed}", *overrides])
+    require_same_run(run.folder, read.text)
+    if not run.model.exists():
+        return False
+    model = load_model(run.model)
+    return model.card["step"] == read.recipe.steps and model.inference == read.recipe.inference
+
+
+def gpus() -> int:
+    """How many processes can have a GPU of their own; 0 without one."""
+    return torch.cuda.device_count() or int(torch.backends.mps.is_available())
+
+
+def train(run: Run, overrides: Sequence[str]) -> None:
+    """Train to the end, from the last checkpoint if there is one, in two processes at most."""
+    processes = min(2, gpus() or os.cpu_count() or 1)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    command += ["-m", "instancefcn.apps.cli", "train", run.experiment.recipe]
+    command += [f"--seed={run.seed}", "--output", str(run.folder), *overrides]
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})

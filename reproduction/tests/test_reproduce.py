@@ -1,0 +1,167 @@
+"""The paper's comparisons, run really but on next to nothing; and what their tables say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from measurements import measured_of
+from PIL import Image
+
+from dev_sets import COCO, dev_sets
+from experiments import EXPERIMENTS, first_run, run_of, trained
+from instancefcn.training.recipe import shipped_recipes
+from separation_figures import scene
+from shapes import write_shapes
+
+SCRIPTS = Path(__file__).parents[1]
+SHORT = ("--steps=1", "--batch=2", "--pretrained=null", "--augmentation.sides=[64]", "--workers=0")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VOC folder with the splits fit and dev, of one image with four objects that touch."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    write_shapes(folder, images=1)
+    root = folder / "data" / "VOCdevkit" / "VOC2012"
+    for name in ("JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"):
+        (root / name).mkdir(parents=True)
+    with Image.open(folder / "1.png") as picture:
+        picture.save(root / "JPEGImages" / "2007_000001.jpg")
+        height, width = picture.height, picture.width
+    labels = np.zeros((height, width), np.uint8)
+    for number, (y, x) in enumerate([(5, 5), (5, 18), (18, 5), (18, 18)], start=1):
+        labels[y : y + 12, x : x + 12] = number
+    Image.fromarray(labels).save(root / "SegmentationObject" / "2007_000001.png")
+    Image.fromarray((labels > 0).astype(np.uint8)).save(
+        root / "SegmentationClass" / "2007_000001.png"
+    )
+    for split in ("fit", "dev"):
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("2007_000001\n")
+    return folder
+
+
+def reproduce(
+    folder: Path, *words: str, overrides: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / "reproduce.py")]
+    for name in ("data", "weights", "runs", "output"):
+        command += [f"--{name}", str(folder / name)]
+    command += ["--seeds", "1", *words, *([] if "--" in words else ["--"]), *SHORT, *overrides]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
+    words = ("--only", "parts-1", "parts-5")
+    done = reproduce(folder, *words)
+    assert done.returncode == 0, done.stderr
+    assert "dev split: 1 images, annotations " in done.stderr
+    assert "parts-1: 1 runs to train, about 5 minutes each on 2 CPU cores" in done.stderr
+    page = (folder / "output" / "docs" / "results.md").read_text()
+    assert "`benchmarks/reproduce.py --only parts-1 parts-5 --seeds 1 -- " in page
+    assert page.count("| plain FCN, k = 1 | 1 | ") == 1
+    assert "| 2 | 0.01 M |" in page
+    assert page.count("| Selective Search, fast | 1 | ") == 1
+    assert page.count("| plain FCN, k = 1, less InstanceFCN, k = 5 | ") == 1
+    assert "4 touch another of their kind" in page
+    assert "| DeepMaskZoom | 12.7 | 26.1 | 36.6 |" in page
+    readme = (folder / "output" / "README.md").read_text()
+    assert "| InstanceFCN, k = 5 | 38.9 | 49.7 | 52.6 |" in readme
+    images = folder / "output" / "docs" / "images"
+    shown = ("comparison_recall_voc2012-dev", "comparison_average_voc2012-dev")
+    for name in (*shown, "score_maps/2007_000001"):
+        assert f"images/{name}.png" in page
+        with Image.open(images / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+
+    again = reproduce(folder, *words)
+    assert again.returncode == 0, again.stderr
+    assert "parts-1: trained" in again.stderr
+    assert "parts-1-0 on" not in again.stderr
+    assert "Selective Search, fast, on" not in again.stderr
+
+
+def test_no_data_is_one_line(tmp_path: Path) -> None:
+    done = reproduce(tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"reproduce.py: error: {tmp_path / 'data'}: none of the data sets is there; give --data\n"
+    )
+
+
+@pytest.mark.parametrize("root", [SCRIPTS.parent, Path(".")])
+def test_a_part_does_not_replace_the_whole(folder: Path, root: Path) -> None:
+    """Fewer recipes, and fewer data sets too."""
+    command = [sys.executable, str(SCRIPTS / "reproduce.py"), "--output", str(root)]
+    command += ["--data", str(folder / "data")]
+    missing = dev_sets(folder / "data")[COCO].label
+    for words in (["--only", "parts-1"], []):
+        done = subprocess.run(
+            [*command, *words], cwd=SCRIPTS.parent, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(f"reproduce.py: error: {', '.join([*words, missing])}, ")
+        assert "would replace all of them in docs/results.md; give --output DIR" in last
+
+
+@pytest.mark.parametrize("word", ["--seed=5", "--data=elsewhere"])
+def test_what_the_command_sets_itself_is_no_override(folder: Path, word: str) -> None:
+    done = reproduce(folder, "--", word)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"reproduce.py: error: {word}: this command sets it itself")
+
+
+def test_a_training_that_fails_ends_in_one_line_of_ours(folder: Path) -> None:
+    done = reproduce(folder, "--only", "parts-3", overrides=("--batch=3",))
+    assert done.returncode == 2
+    assert "make batch a multiple of the processes" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("reproduce.py: error: Command ")
+
+
+def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
+    """Its weights are not those that the tables are about."""
+    assert reproduce(folder, "--only", "parts-1").returncode == 0
+    (first, *_) = EXPERIMENTS
+    run = run_of(first, 0, folder / "runs")
+    same = [f"--{name}={(folder / name).resolve()}" for name in ("data", "weights")] + [*SHORT]
+    assert trained(run, same)
+    with pytest.raises(ValueError, match=r"parts-1-0 holds a run of another recipe .*steps"):
+        trained(run, [*same, "--steps=2"])
+    assert not trained(run, [*same, "--inference={sides: [64]}"])
+
+
+def test_every_experiment_has_its_recipe() -> None:
+    for experiment in EXPERIMENTS:
+        assert experiment.recipe in shipped_recipes()
+        assert experiment.minutes > 0
+
+
+def test_a_recipe_of_a_set_that_is_not_there_is_told(folder: Path) -> None:
+    done = reproduce(folder, "--only", "nuclei-1")
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last == (
+        "reproduce.py: error: nuclei-1: measured on none of the sets that are there; give others"
+    )
+
+
+def test_the_first_run_is_of_the_set(tmp_path: Path) -> None:
+    """Two recipes are called alike in tables, each on its own set."""
+    runs = [run_of(e, seed, tmp_path) for e in EXPERIMENTS for seed in (1, 2)]
+    nuclei = next(e for e in EXPERIMENTS if e.recipe == "nuclei-5")
+    run = first_run(runs, nuclei.name, nuclei.sets[0])
+    assert run.model == tmp_path / "nuclei-5-1" / "model.safetensors"
+
+
+def test_the_scene_is_where_touching_objects_are_found_best() -> None:
+    figures = measured_of(0.5)
+    better = replace(figures.touching[7], ranks=np.zeros_like(figures.touching[7].ranks))
+    few = replace(better, ranks=better.ranks[..., :2], counted=better.counted[:, :2])
+    touching = (few, *figures.touching[1:7], better, *figures.touching[8:])
+    assert scene(replace(figures, touching=touching)) == 7
+    assert scene(measured_of(0.5, touching=False)) is None

@@ -1,0 +1,212 @@
+"""What a picture of score maps shows of one image: maps, windows, and what they copy.
+
+Paper, section 3.1 and figures 1 and 3. Shapes follow the legend in ``types``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from instancefcn.core.assembling import parts
+from instancefcn.core.errors import UserError
+from instancefcn.core.types import Level, Proposals, Windows
+from instancefcn.formats.overlay import WEAKEST, worth_drawing
+from instancefcn.inference.predictor import Predictor
+from instancefcn.network.fcn import Branch, InstanceFCN
+from instancefcn.network.heads import ScoreMapHead
+
+MOST = 4
+"""How many windows are shown: more would hide the maps."""
+
+LEADERS = 20
+"""How many of the best proposals choose the level, and how many windows are chosen from."""
+
+
+@dataclass(frozen=True)
+class ScoreMaps:
+    """k x k score maps of one image.
+
+    logits (k, k, H, W) float; [i, j] is the map of part (i, j), rows first. cell: width and
+    height of a cell in pixels of the image; cell (0, 0) begins at the image's corner, and the
+    last ones may reach beyond it.
+    """
+
+    logits: Tensor
+    cell: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        assert self.logits.ndim == 4
+        assert self.logits.shape[0] == self.logits.shape[1]
+
+    @property
+    def k(self) -> int:
+        return len(self.logits)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in pixels of the image."""
+        height, width = self.logits.shape[2:]
+        return width * self.cell[0], height * self.cell[1]
+
+
+@dataclass(frozen=True)
+class Separation:
+    """One level of an image and the few windows that show how it separates instances.
+
+    pixels (H, W, 3) uint8 RGB; number: the level's, from 1, of ``count`` levels; m: cells along
+    a window's side; proposals: of windows of this level alone, so that ``proposals.windows`` are
+    what their m x m cells span and ``proposals.logits`` what was copied from ``maps``.
+    """
+
+    pixels: NDArray[np.uint8]
+    number: int
+    count: int
+    m: int
+    maps: ScoreMaps
+    proposals: Proposals
+
+    def part_boxes(self) -> Tensor:
+        """What each window copies from each map: boxes (k, k, n, 4) float32 in pixels.
+
+        A window's k * k boxes tile it; a part without cells (k > m) has an empty box.
+        """
+        k, m, n = self.maps.k, self.m, len(self.proposals)
+        edges = torch.searchsorted(parts(m, k), torch.arange(k + 1)).to(self.proposals.windows) / m
+        x0, y0, x1, y1 = self.proposals.windows.T
+        x = x0 + edges[:, None] * (x1 - x0)  # (k + 1, n)
+        y = y0 + edges[:, None] * (y1 - y0)
+        left, right = x[None, :-1], x[None, 1:]
+        top, bottom = y[:-1, None], y[1:, None]
+        return torch.stack([side.expand(k, k, n) for side in (left, top, right, bottom)], 3)
+
+
+def separate(
+    predictor: Predictor, ks: Sequence[int], pixels: NDArray[np.uint8], number: int | None = None
+) -> Separation:
+    """What to show of an image (H, W, 3) uint8 RGB; on the level ``number``, from 1, or by
+    default on the one that ``busiest`` finds.
+
+    ks: of ``parts_of_levels``. Each window's mask is copied from the maps shown, cell by cell.
+    """
+    height, width = pixels.shape[:2]
+    levels = predictor.levels(pixels)
+    if number is None:
+        number = 1 + busiest(levels, predictor.propose(levels, height, width))
+    level = levels[number - 1]
+    chosen = choose(predictor.propose([level], height, width))
+    maps = _score_maps(level, ks[number - 1])
+    return Separation(pixels, number, len(levels), level.m, maps, chosen)
+
+
+def plain_map(fcn: Predictor, pixels: NDArray[np.uint8], like: Separation) -> ScoreMaps:
+    """The one map of a plain FCN (k = 1), of its level most like the one shown: in the size of
+    a cell, then in that of a window. It is that very level's if it differs in nothing but k.
+    """
+
+    def unlike(level: Level) -> tuple[float, int]:
+        ratio = level.cell[0] / like.maps.cell[0]
+        return round(abs(math.log(ratio)), 3), abs(level.m - like.m)
+
+    return _score_maps(min(fcn.levels(pixels), key=unlike), 1)
+
+
+def parts_of_levels(predictor: Predictor, name: str) -> list[int]:
+    """The k of each level that a predictor makes, in order; ``name`` is for messages.
+
+    Raises ValueError for a network whose masks are not assembled from score maps.
+    """
+    ks = [_parts(branch, name) for branch in _branches(predictor.network) for _ in branch.pairs]
+    return ks * len(predictor.sides)
+
+
+def require_plain(ks: Sequence[int], name: str) -> None:
+    """Raises ValueError unless k is 1 on all levels; ``name`` is for messages."""
+    if set(ks) != {1}:
+        raise UserError(
+            f"{name}: k = {max(ks)}, and a plain FCN has one score map; give a model that was "
+            "trained with k: 1"
+        )
+
+
+def busiest(levels: Sequence[Level], proposals: Proposals) -> int:
+    """The index of the level on which most of the best proposals lie; of equals the one with the
+    better proposal, and 0 if there is no proposal.
+
+    The best are up to ``LEADERS``, down to ``WEAKEST`` of the best one's score.
+    """
+    worst = proposals.scores[:1] * WEAKEST
+    count = int((proposals.scores[:LEADERS] >= worst).sum())
+    owners = Counter(owner(levels, proposals[i : i + 1]) for i in range(count))
+    return max(owners, key=owners.__getitem__, default=0)
+
+
+def owner(levels: Sequence[Level], proposal: Proposals) -> int:
+    """The index of the level that one proposal comes from: the one whose window of the same
+    cells at the same place holds the same logits.
+    """
+    window, m = proposal.windows[0], proposal.logits.shape[-1]
+    cell = (window[2:] - window[:2]) / m
+    x, y = (window[:2] / cell).round().long() + m // 2
+    for index, level in enumerate(levels):
+        margin = (m - level.m) // 2
+        inner = proposal.logits[:, margin : m - margin, margin : m - margin]
+        if torch.allclose(cell, cell.new_tensor(level.cell), rtol=1e-3):
+            own = level.logits(Windows(torch.zeros_like(x)[None], y[None], x[None]))
+            if torch.equal(own, inner):
+                return index
+    raise AssertionError("a proposal of none of these levels")
+
+
+def choose(proposals: Proposals) -> Proposals:
+    """A few of the best, those that touch first: separating them is what the maps are for.
+
+    At most ``MOST`` of the first ``LEADERS`` of ``worth_drawing``: the best that touches another,
+    then always the best that touches one of those chosen, or else the best that is left. Two touch
+    if their tight boxes do. Sorted by score, as given.
+    """
+    distinct = list(islice(worth_drawing(proposals), LEADERS))
+    candidates = proposals[torch.tensor(distinct, dtype=torch.int64)]
+    touch = _gaps(candidates.boxes) <= 0
+    chosen: list[int] = []
+    left = list(range(len(candidates)))
+    while left and len(chosen) < MOST:
+        others = chosen or left
+        adjoining = (i for i in left if touch[i, [j for j in others if j != i]].any())
+        chosen.append(next(adjoining, left[0]))
+        left.remove(chosen[-1])
+    return candidates[torch.tensor(sorted(chosen), dtype=torch.int64)]
+
+
+def _gaps(boxes: Tensor) -> Tensor:
+    """Pixels between boxes (n, 4), along the axis that parts them most: (n, n), 0 or less where
+    they touch.
+    """
+    gaps = boxes[:, None, :2].maximum(boxes[:, :2]) - boxes[:, None, 2:].minimum(boxes[:, 2:])
+    return gaps.amax(2)
+
+
+def _score_maps(level: Level, k: int) -> ScoreMaps:
+    maps = level.maps[0]
+    return ScoreMaps(maps.reshape(k, k, *maps.shape[1:]), level.cell)
+
+
+def _branches(network: InstanceFCN) -> list[Branch]:
+    return [branch for branch in network.branches if isinstance(branch, Branch)]
+
+
+def _parts(branch: Branch, name: str) -> int:
+    if not isinstance(branch.mask_head, ScoreMapHead):
+        raise UserError(
+            f"{name}: its {type(branch.mask_head).__name__} has no k x k score maps to show; "
+            "give a model whose mask head is a ScoreMapHead"
+        )
+    return branch.mask_head.k

@@ -1,0 +1,158 @@
+"""COCO's two formats: https://cocodataset.org/#format-data and #format-results.
+
+Written as images come, an annotation a line, so that memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
+from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
+from instancefcn.formats.coco.records import ImageEntry, read_coco, to_image
+from instancefcn.formats.prediction import Prediction, Source
+
+CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
+
+Add = Callable[[Prediction], None]
+"""Takes up one image."""
+
+
+@contextmanager
+def data_set(path: Path) -> Iterator[Add]:
+    """A COCO data set of what is added until the block ends: images, annotations and the one
+    category "object".
+
+    An annotation is a result (see ``records``) with id, bbox, tight around the mask's pixels,
+    area and iscrowd; those of an image follow each other, best first.
+    """
+    images: list[dict[str, Any]] = []
+    with whole_file(path) as file:
+        file.write(b'{"annotations": [')
+        annotations = _List(file)
+
+        def add(prediction: Prediction) -> None:
+            images.append(
+                {
+                    "id": prediction.source.image_id,
+                    "file_name": prediction.source.file_name,
+                    "width": prediction.proposals.width,
+                    "height": prediction.proposals.height,
+                }
+            )
+            for record, mask in zip(records(prediction), prediction.masks, strict=True):
+                more = {"bbox": mask_box(mask), "area": mask_area(mask), "iscrowd": 0}
+                annotations.append({"id": annotations.length + 1, **record, **more})
+
+        yield add
+        file.write(b'\n],\n"images": [')
+        listed = _List(file)
+        for image in images:
+            listed.append(image)
+        file.write(f'\n],\n"categories": [{json.dumps(CATEGORY)}]}}\n'.encode())
+
+
+@contextmanager
+def results_list(path: Path) -> Iterator[Add]:
+    """A COCO results list of what is added until the block ends, best first within an image."""
+    with whole_file(path) as file:
+        file.write(b"[")
+        results = _List(file)
+
+        def add(prediction: Prediction) -> None:
+            for record in records(prediction):
+                results.append(record)
+
+        yield add
+        file.write(b"\n]\n")
+
+
+def records(prediction: Prediction) -> Iterator[dict[str, Any]]:
+    """The results of one image, best first: image_id, category_id, segmentation (RLE), score.
+
+    Without bbox: where a result has one, pycocotools takes the box's area for the mask's, and
+    with it another definition of small, medium and large.
+    """
+    scores = prediction.proposals.scores.tolist()
+    for score, mask in zip(scores, prediction.masks, strict=True):
+        yield {
+            "image_id": prediction.source.image_id,
+            "category_id": CATEGORY["id"],
+            "segmentation": rle_to_coco(mask),
+            "score": short_score(score),
+        }
+
+
+def short_score(score: float) -> float:
+    """A score's six leading digits; all the others of a float32 are noise. Keeps the order."""
+    return float(f"{score:.6g}")
+
+
+class ListedImages:
+    """The images that a COCO file lists. Each may be taken up once."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ValueError, naming the file, if it is no COCO file with images."""
+        self.path = path
+        self._entries: dict[str, ImageEntry] = {}
+        self._taken: dict[int, Path] = {}
+        for record in read_coco(path, ("images",))["images"]:
+            try:
+                entry = to_image(record)
+            except ValueError as error:
+                raise UserError(f"{path}: {error}; export the annotations again") from error
+            name = os.path.normpath(entry.file_name)  # "./a.jpg" is "a.jpg"
+            if self._entries.setdefault(name, entry) is not entry:
+                raise UserError(
+                    f'{path}: two images have the file_name "{entry.file_name}"; give each its own'
+                )
+
+    def identify(self, source: Source, height: int, width: int) -> Source:
+        """The source with the id of the image that is listed under its path, or the path's end.
+
+        Raises ValueError, naming the image, if there is none, if it has another size, or if
+        another file has taken it up.
+        """
+        entry = self._find(source.path)
+        if (entry.height, entry.width) != (height, width):
+            raise UserError(
+                f"{source.path}: {width} x {height} pixels, {self.path} says {entry.width} x "
+                f"{entry.height}; give the images that were annotated"
+            )
+        other = self._taken.setdefault(entry.image_id, source.path)
+        if other is not source.path:
+            raise UserError(
+                f'{source.path}: {self.path} lists one image "{entry.file_name}", and {other} is '
+                "taken for it; give one of the two"
+            )
+        return replace(source, image_id=entry.image_id)
+
+    def _find(self, image: Path) -> ImageEntry:
+        parts = image.absolute().parts
+        for start in range(len(parts)):
+            entry = self._entries.get(os.path.join(*parts[start:]))
+            if entry is not None:
+                return entry
+        raise UserError(
+            f"{image}: {self.path} lists no image of this name; give the file that does, or none"
+        )
+
+
+class _List:
+    """The elements of a JSON list, a line each."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.length = 0
+
+    def append(self, element: Mapping[str, Any]) -> None:
+        self.file.write(b",\n" if self.length else b"\n")
+        self.file.write(json.dumps(element).encode("ascii"))
+        self.length += 1

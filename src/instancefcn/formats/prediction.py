@@ -1,0 +1,60 @@
+"""What is to be written of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from instancefcn.core.geometry import paste, proposals_to_rle
+from instancefcn.core.rle import mask_area
+from instancefcn.core.types import Proposals, Rle
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image file, and what the outputs call it.
+
+    file_name: in COCO files. stem: of its own outputs, a path without a suffix, theirs alone.
+    """
+
+    path: Path
+    image_id: int
+    file_name: str
+    stem: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An image (H, W, 3) uint8 RGB, its proposals, none of them empty, and their masks."""
+
+    source: Source
+    pixels: NDArray[np.uint8]
+    proposals: Proposals
+    masks: Sequence[Rle]
+
+    @classmethod
+    def of(cls, source: Source, pixels: NDArray[np.uint8], proposals: Proposals) -> Prediction:
+        """Leaves out what covers no pixel: a small image's pixels are larger than the cells."""
+        masks = list(proposals_to_rle(proposals))
+        kept = [i for i, mask in enumerate(masks) if mask_area(mask)]
+        index = torch.tensor(kept, dtype=torch.int64, device=proposals.scores.device)
+        return cls(source, pixels, proposals[index], [masks[i] for i in kept])
+
+
+def crop(proposals: Proposals, index: int) -> tuple[int, int, NDArray[np.bool_]]:
+    """One mask cut out: (x, y, mask (h, w) bool), its first pixel at (x, y) of the image.
+
+    No pixel outside is foreground, and the image's size does not matter to the cost: what is
+    pasted is the part of the window that lies on the image.
+    """
+    window = proposals.windows[index]
+    size = window.new_tensor([proposals.width, proposals.height])
+    first = window[:2].floor().clamp(min=0)
+    width, height = (window[2:].ceil().minimum(size) - first).int().tolist()
+    x, y = first.int().tolist()
+    return x, y, paste(proposals.logits[index], window - first.repeat(2), height, width)

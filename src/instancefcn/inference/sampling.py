@@ -1,0 +1,54 @@
+"""Samplings of an image: the sizes at which the network sees it, and the exact way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from instancefcn.core.types import GREY, Level
+
+PAPER_SIDES = tuple(round(600 * 1.5**n) for n in range(-4, 2))
+"""The shorter sides of the paper's image pyramid (section 3.3): 600 x 1.5^{-4 .. 1}."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A resized image and how many pixels of the image one of its pixels stands for (x, y)."""
+
+    pixels: NDArray[np.uint8]
+    scale: tuple[float, float]
+
+    def to_input(self, multiple: int) -> Tensor:
+        """As the network takes it: (1, 3, H, W) float in 0..1, sides made up to ``multiple``."""
+        height, width = self.pixels.shape[:2]
+        padded = np.pad(
+            self.pixels,
+            ((0, -height % multiple), (0, -width % multiple), (0, 0)),
+            constant_values=GREY,
+        )
+        image = torch.from_numpy(padded).permute(2, 0, 1)[None]
+        return (image.float() / 255).contiguous(memory_format=torch.channels_last)
+
+    def to_image(self, levels: Sequence[Level]) -> list[Level]:
+        """Levels in pixels of this input -> levels in pixels of the image it was made of."""
+        return [level.rescaled(self.scale) for level in levels]
+
+
+def sample(image: NDArray[np.uint8], shorter_side: int, longest: int) -> Sampling:
+    """Resize an image (H, W, 3) uint8 to a shorter side, its longer side at most ``longest``.
+
+    Areas are averaged when it shrinks, and interpolated when it grows.
+    """
+    height, width = image.shape[:2]
+    factor = min(shorter_side / min(height, width), longest / max(height, width))
+    new = max(1, round(height * factor)), max(1, round(width * factor))
+    resized = cv2.resize(
+        image, new[::-1], interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    )
+    return Sampling(np.asarray(resized, np.uint8), (width / new[1], height / new[0]))

@@ -1,0 +1,247 @@
+"""Geometry against naive loops, pycocotools, and cases worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+from instancefcn.core.geometry import (
+    CHUNK,
+    mask_rle,
+    paste,
+    proposals_to_rle,
+    tight_boxes,
+    window_boxes,
+)
+from instancefcn.core.rle import decode, encode, rle_to_coco
+from instancefcn.core.types import Proposals, Rle
+
+# --- Windows and boxes
+
+
+def test_windows_by_hand() -> None:
+    y, x = torch.tensor([0, 2]), torch.tensor([0, 5])
+    boxes = window_boxes(y, x, 3, (8.0, 4.0))
+    assert boxes.tolist() == [[-8, -4, 16, 8], [32, 4, 56, 16]]
+    assert boxes.dtype == torch.float32
+
+
+def test_no_windows() -> None:
+    none = torch.zeros(0, dtype=torch.int64)
+    assert window_boxes(none, none, 3, (8.0, 8.0)).shape == (0, 4)
+    assert tight_boxes(torch.zeros(0, 3, 3), torch.zeros(0, 4), 9, 9).shape == (0, 4)
+
+
+def test_a_window_spans_m_cells_around_the_centre_of_its_own() -> None:
+    y, x = torch.arange(5), torch.arange(5) * 3
+    boxes = window_boxes(y, x, 21, (2.5, 7.0))
+    assert torch.equal(boxes[:, 2:] - boxes[:, :2], torch.tensor([[52.5, 147.0]] * 5))
+    centres = torch.stack(((x + 0.5) * 2.5, (y + 0.5) * 7.0), 1)
+    assert torch.equal((boxes[:, 2:] + boxes[:, :2]) / 2, centres)
+
+
+def naive_tight_box(logits: Tensor, window: Tensor, height: int, width: int) -> list[float]:
+    m = len(logits)
+    x0, y0, x1, y1 = window.tolist()
+    values = logits.tolist()
+    cells = [(i, j) for i in range(m) for j in range(m) if values[i][j] > 0]
+    if not cells:
+        return [0, 0, 0, 0]
+    rows, columns = [i for i, _ in cells], [j for _, j in cells]
+    cw, ch = (x1 - x0) / m, (y1 - y0) / m
+    box = [x0 + min(columns) * cw, y0 + min(rows) * ch]
+    box += [x0 + (max(columns) + 1) * cw, y0 + (max(rows) + 1) * ch]
+    return [min(max(v, 0), end) for v, end in zip(box, [width, height] * 2, strict=True)]
+
+
+def test_tight_boxes_equal_the_naive_loop() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(60, 7, 7, generator=generator) - torch.linspace(0, 4, 60)[:, None, None]
+    corner = torch.rand(60, 2, generator=generator) * 60 - 20
+    windows = torch.cat((corner, corner + 5 + torch.rand(60, 2, generator=generator) * 40), 1)
+    expected = [naive_tight_box(a, w, 37, 50) for a, w in zip(logits, windows, strict=True)]
+    boxes = tight_boxes(logits, windows, 37, 50)
+    torch.testing.assert_close(boxes, torch.tensor(expected))
+    assert [0, 0, 0, 0] in expected
+    torch.testing.assert_close(tight_boxes(logits.half(), windows, 37, 50), boxes)
+
+
+def test_a_logit_of_zero_is_background() -> None:
+    window = torch.tensor([[0.0, 0.0, 6.0, 6.0]])
+    assert tight_boxes(torch.zeros(1, 3, 3), window, 6, 6).tolist() == [[0, 0, 0, 0]]
+    assert not paste(torch.zeros(3, 3), window[0], 6, 6).any()
+
+
+# --- Pasting
+
+
+def naive_logits(logits: Tensor, window: Tensor, height: int, width: int) -> NDArray[np.float64]:
+    """The logit of each pixel (H, W), one by one; -inf outside the window."""
+    m, cells = len(logits), logits.double().tolist()
+    (x0, y0, x1, y1), cw, ch = window.tolist(), 0.0, 0.0
+    cw, ch = (x1 - x0) / m, (y1 - y0) / m
+    columns = [j for j in range(m) if 0 <= x0 + (j + 0.5) * cw <= width]
+    rows = [i for i in range(m) if 0 <= y0 + (i + 0.5) * ch <= height]
+    values = np.full((height, width), -np.inf)
+    for y in range(height):
+        for x in range(width):
+            if not (x0 <= x + 0.5 < x1 and y0 <= y + 0.5 < y1 and columns and rows):
+                continue
+            u = min(max((x + 0.5 - x0) / cw - 0.5, columns[0]), columns[-1])
+            v = min(max((y + 0.5 - y0) / ch - 0.5, rows[0]), rows[-1])
+            j, i = math.floor(u), math.floor(v)
+            j1, i1 = min(j + 1, m - 1), min(i + 1, m - 1)
+            s, t = u - j, v - i
+            values[y, x] = (1 - t) * ((1 - s) * cells[i][j] + s * cells[i][j1])
+            values[y, x] += t * ((1 - s) * cells[i1][j] + s * cells[i1][j1])
+    return values
+
+
+def check_pasting(logits: Tensor, window: Tensor, height: int, width: int) -> None:
+    values = naive_logits(logits, window, height, width)
+    mask = paste(logits, window, height, width)
+    assert mask.shape == (height, width)
+    clear = np.abs(values) > 1e-5 * float(logits.abs().max())  # float32 may round others either way
+    np.testing.assert_array_equal(mask[clear], values[clear] > 0)
+    assert mask_rle(logits, window, height, width) == encode(mask)
+
+
+WINDOWS = {
+    "inside": (10.0, 5.0, 31.0, 26.0),
+    "over the left border": (-9.3, 5.2, 11.7, 26.2),
+    "over the right border": (31.0, 5.0, 52.0, 26.0),
+    "over the top border": (10.0, -15.5, 31.0, 5.5),
+    "over the bottom border": (10.0, 20.0, 31.0, 41.0),
+    "over all borders": (-30.0, -30.0, 75.0, 75.0),
+    "off the image": (50.0, 40.0, 71.0, 61.0),
+    "one corner on the image": (-20.4, -20.4, 0.6, 0.6),
+    "cells smaller than pixels": (3.25, 4.5, 8.5, 9.75),
+    "smaller than a pixel": (3.1, 4.1, 3.4, 4.4),
+    "cells not square": (2.0, 3.0, 44.0, 13.5),
+}
+
+
+@pytest.mark.parametrize("m", [1, 3, 21])
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+def test_paste_equals_the_naive_loop(window: tuple[float, ...], m: int) -> None:
+    generator = torch.Generator().manual_seed(m)
+    for _ in range(3):
+        check_pasting(torch.randn(m, m, generator=generator), torch.tensor(window), 32, 45)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+@pytest.mark.parametrize(
+    "window", [(-4.0, -4.0, 5.0, 5.0), (0.0, 0.0, 1.0, 1.0), (-50, -50, 60, 60)]
+)
+def test_images_of_one_pixel(shape: tuple[int, int], window: tuple[float, ...]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    for m in (1, 3, 9):
+        check_pasting(torch.randn(m, m, generator=generator), torch.tensor(window), *shape)
+        check_pasting(torch.ones(m, m), torch.tensor(window), *shape)
+
+
+def test_values_at_the_limits_draw_no_stripes() -> None:
+    # Were two neighbours to round a tiny logit differently, a run would never end.
+    generator = torch.Generator().manual_seed(2)
+    values = torch.tensor([-16.0, -1e-30, -0.0, 0.0, 1e-30, 6e-8, 16.0])
+    for _ in range(50):
+        logits = values[torch.randint(len(values), (9, 9), generator=generator)]
+        mask = paste(logits, torch.tensor([5.0, 6.0, 23.0, 24.0]), 30, 30)
+        assert not mask[:6].any()
+        assert not mask[24:].any()
+        assert not mask[:, :5].any()
+        assert not mask[:, 23:].any()
+    assert not paste(-torch.ones(9, 9), torch.tensor([5.0, 6.0, 23.0, 24.0]), 30, 30).any()
+
+
+def test_paste_by_hand() -> None:
+    # Cells of 4 pixels. Between the centre cell's centre (6) and its neighbours' (2, 10) the logit
+    # falls from 1 to -1: it is 0 at 4 and 8, midway. The pixels' centres are 4.5 .. 7.5; diagonally
+    # (1 - s)(1 - t) * 2 > 1 must hold, which the pixels (4, 4), s = t = 3 / 8, miss.
+    logits = -torch.ones(3, 3)
+    logits[1, 1] = 1
+    expected = np.zeros((12, 12), np.bool_)
+    expected[4:8, 5:7] = expected[5:7, 4:8] = True
+    np.testing.assert_array_equal(paste(logits, torch.tensor([0.0, 0, 12, 12]), 12, 12), expected)
+
+
+def test_a_pixel_at_zero_is_background_and_windows_are_half_open() -> None:
+    # Cells of 3 pixels with their centres at 2, 5 and 8: the logit is 0 at 3.5 and 6.5. The first
+    # pixel's centre is on the window's left border, the last one's on its right.
+    logits = torch.tensor([[1.0, -1.0, 1.0]]).repeat(3, 1)
+    row = paste(logits, torch.tensor([0.5, 0.0, 9.5, 9.0]), 9, 10)[4]
+    assert row.tolist() == [True, True, True, False, False, False, False, True, True, False]
+    column = paste(logits.T, torch.tensor([0.0, 0.5, 9.0, 9.5]), 10, 9)[:, 4]
+    assert column.tolist() == row.tolist()
+
+
+def test_what_the_border_cuts_is_drawn_up_to_the_border() -> None:
+    # Off the image the cells are background; the object must not shrink from the border for that.
+    logits = torch.full((5, 5), -16.0)
+    logits[:3, :3] = 16.0  # the cells whose centres lie on a 22 x 22 image
+    window = torch.tensor([0.0, 0.0, 40.0, 40.0])
+    assert paste(logits, window, 22, 22).all()
+    assert paste(logits.flip(0, 1), torch.tensor([-18.0, -18.0, 22.0, 22.0]), 22, 22).all()
+    assert not paste(logits, window, 40, 40).all()
+
+
+def test_pasting_commutes_with_transposing() -> None:
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(10):
+        logits = torch.randn(7, 7, generator=generator)
+        x0, y0 = (torch.rand(2, generator=generator) * 30 - 10).tolist()
+        mask = paste(logits, torch.tensor([x0, y0, x0 + 28, y0 + 21]), 25, 35)
+        across = paste(logits.T, torch.tensor([y0, x0, y0 + 21, x0 + 28]), 35, 25)
+        np.testing.assert_array_equal(mask, across.T)
+
+
+def test_the_mask_lies_in_its_tight_box_grown_by_a_cell() -> None:
+    proposals = random_proposals(40)
+    for rle, box in zip(proposals_to_rle(proposals), proposals.boxes.tolist(), strict=True):
+        x, y, w, h = coco_mask.toBbox(rle_to_coco(rle))
+        if w:
+            cell = 12.0  # the largest of random_proposals
+            assert box[0] - cell <= x
+            assert box[1] - cell <= y
+            assert x + w <= box[2] + cell
+            assert y + h <= box[3] + cell
+
+
+def random_proposals(n: int, dtype: torch.dtype = torch.float32) -> Proposals:
+    generator = torch.Generator().manual_seed(n)
+    m, height, width = 11, 60, 80
+    logits = torch.randn(n, m, m, generator=generator).to(dtype)
+    corner = torch.rand(n, 2, generator=generator) * 90 - 30
+    side = 11 * (1 + 11 * torch.rand(n, 1, generator=generator))
+    windows = torch.cat((corner, corner + side), 1)
+    boxes = tight_boxes(logits, windows, height, width)
+    return Proposals(torch.linspace(1, 0, n), boxes, windows, logits, height, width)
+
+
+@pytest.mark.parametrize("n", [0, 1, CHUNK, 2 * CHUNK + 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_proposals_are_drawn_as_each_alone(n: int, dtype: torch.dtype) -> None:
+    proposals = random_proposals(n, dtype)
+    alone: list[Rle] = [
+        mask_rle(logits, window, proposals.height, proposals.width)
+        for logits, window in zip(proposals.logits, proposals.windows, strict=True)
+    ]
+    assert list(proposals_to_rle(proposals)) == alone
+
+
+def test_neighbours_in_a_chunk_keep_apart() -> None:
+    # The last run of one mask ends where the first of the next begins.
+    window = torch.tensor([0.0, 0.0, 6.0, 6.0])
+    full, empty = torch.ones(3, 3), -torch.ones(3, 3)
+    logits = torch.stack((full, full, empty, full, empty, empty, full))
+    n = len(logits)
+    windows = window.repeat(n, 1)
+    proposals = Proposals(torch.zeros(n), windows, windows, logits, 6, 6)
+    areas = [int(decode(rle).sum()) for rle in proposals_to_rle(proposals)]
+    assert areas == [36, 36, 0, 36, 0, 0, 36]

@@ -1,0 +1,44 @@
+"""A part of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instancefcn.data.subsets import Every
+from instancefcn.formats.coco import CocoDataset
+from shapes import write_shapes
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> CocoDataset:
+    annotations = write_shapes(tmp_path_factory.mktemp("shapes"), images=7)
+    return CocoDataset(annotations, annotations.parent)
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"), [(1, range(7)), (2, [0, 2, 4, 6]), (6, [0, 6]), (9, [0])]
+)
+def test_images_are_those_of_the_whole(dataset: CocoDataset, step: int, kept: list[int]) -> None:
+    part = Every(dataset, step)
+    assert [image.path for image in map(part.__getitem__, range(len(part)))] == [
+        dataset[i].path for i in kept
+    ]
+    assert part.categories == dataset.categories
+    assert part.name == f"1 in {step} of {dataset.name}"
+    with pytest.raises(IndexError):
+        part[len(part)]
+
+
+def test_problems_are_those_of_its_images(tmp_path: Path) -> None:
+    annotations = write_shapes(tmp_path, images=3)
+    broken = CocoDataset(annotations, tmp_path)
+    broken[1].path.write_bytes(b"no image")
+    assert not [p for p in Every(broken, 2).problems() if p.severity == "error"]
+    assert [p for p in Every(broken, 1).problems() if p.severity == "error"]
+
+
+def test_a_step_below_one_is_refused(dataset: CocoDataset) -> None:
+    with pytest.raises(ValueError, match="step: 0; give 1 or more"):
+        Every(dataset, 0)

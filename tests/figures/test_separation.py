@@ -1,0 +1,298 @@
+"""What is shown against the level's own maps, ``assemble`` and ``window_boxes``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from builders import make_level, random_maps, small_network
+from instancefcn.core.assembling import BACKGROUND
+from instancefcn.core.geometry import paste, window_boxes
+from instancefcn.core.types import Level, Proposals, Windows
+from instancefcn.figures.separation import (
+    LEADERS,
+    MOST,
+    ScoreMaps,
+    Separation,
+    busiest,
+    choose,
+    owner,
+    parts_of_levels,
+    plain_map,
+    require_plain,
+    separate,
+)
+from instancefcn.formats.overlay import OVERLAP, WEAKEST
+from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.ranking import Selection, propose
+from instancefcn.network.backbones import FeaturePyramid
+from instancefcn.network.fcn import Branch, InstanceFCN
+from instancefcn.network.heads import MaskHead, ObjectnessHead, ScoreMapHead
+
+HEIGHT, WIDTH = 60, 90
+PIXELS = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    """Of levels with windows of 11, 21 and 21 cells, at each of two sides."""
+    return Predictor(small_network(), [64, 96], Selection(windows=200))
+
+
+def plain_network(*, channels: int = 8) -> InstanceFCN:
+    """One branch of k = 1, its cells and windows those of the small network's first."""
+    torch.manual_seed(1)
+    head = ScoreMapHead(channels, hidden=8, k=1)
+    branch = Branch(11, head, ObjectnessHead(channels, hidden=8), [0, 1], [1, 1])
+    return InstanceFCN(FeaturePyramid("mobilenetv3_small_100", channels), [branch])
+
+
+def proposals_of(boxes: list[list[float]], scores: list[float]) -> Proposals:
+    """Masks that fill their windows, which are their boxes, on an image of 90 x 60 pixels."""
+    spans = torch.tensor(boxes).reshape(-1, 4)
+    logits = torch.ones(len(boxes), 3, 3)
+    return Proposals(torch.tensor(scores), spans, spans, logits, HEIGHT, WIDTH)
+
+
+# The gathered data.
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_maps_and_masks_are_the_levels_own(predictor: Predictor, number: int) -> None:
+    separation = separate(predictor, [3] * 6, PIXELS, number)
+    level = predictor.levels(PIXELS)[number - 1]
+    assert torch.equal(separation.maps.logits.flatten(0, 1), level.maps[0])
+    assert (separation.maps.cell, separation.m) == (level.cell, level.m)
+    assert (separation.number, separation.count) == (number, 6)
+    assert len(separation.proposals) > 0
+    centre = separation.proposals.windows[:, :2] / torch.tensor(level.cell) + level.m // 2
+    x, y = centre.round().long().T
+    windows = Windows(torch.zeros_like(x), y, x)
+    assert torch.equal(separation.proposals.logits, level.logits(windows))
+    expected = window_boxes(y, x, level.m, level.cell)
+    torch.testing.assert_close(separation.proposals.windows, expected)
+
+
+@pytest.mark.parametrize("number", [1, 2, 6])
+def test_an_outlined_part_of_a_map_is_that_part_of_the_mask(
+    predictor: Predictor, number: int
+) -> None:
+    """Put together cell by cell, from the outlines alone."""
+    separation = separate(predictor, [3] * 6, PIXELS, number)
+    maps, found = separation.maps, separation.proposals
+    _, _, height, width = maps.logits.shape
+    cell = torch.tensor(maps.cell * 2)
+    for n in range(len(found)):
+        mask = torch.full_like(found.logits[n], BACKGROUND)
+        left, top = (found.windows[n] / cell).round().long()[:2].tolist()
+        for i in range(3):
+            for j in range(3):
+                span = (separation.part_boxes()[i, j, n] / cell).round().long().tolist()
+                for y in range(max(span[1], 0), min(span[3], height)):
+                    for x in range(max(span[0], 0), min(span[2], width)):
+                        mask[y - top, x - left] = maps.logits[i, j, y, x]
+        assert torch.equal(mask, found.logits[n])
+
+
+def test_part_boxes_by_hand() -> None:
+    # A window of 3 cells, 6 pixels wide and 9 high; with k = 2 its parts hold 2 cells and 1.
+    separation = Separation(PIXELS, 1, 1, 3, ScoreMaps(torch.zeros(2, 2, 4, 4), (2, 3)), WINDOW)
+    assert separation.part_boxes()[:, :, 0].tolist() == [
+        [[-2, 3, 2, 9], [2, 3, 4, 9]],
+        [[-2, 9, 2, 12], [2, 9, 4, 12]],
+    ]
+
+
+WINDOW = proposals_of([[-2, 3, 4, 12]], [0.5])
+
+
+@pytest.mark.parametrize(("m", "k"), [(21, 5), (9, 3), (7, 1), (3, 5)])
+def test_part_boxes_tile_the_window(m: int, k: int) -> None:
+    maps = ScoreMaps(torch.zeros(k, k, 4, 4), (2, 3))
+    boxes = Separation(PIXELS, 1, 1, m, maps, WINDOW).part_boxes()
+    sizes = boxes[..., 2:] - boxes[..., :2]
+    assert (sizes >= 0).all()
+    assert sizes.prod(3).sum().item() == pytest.approx(6 * 9)
+    assert boxes[..., :2].amin((0, 1, 2)).tolist() == [-2, 3]
+    assert boxes[..., 2:].amax((0, 1, 2)).tolist() == [4, 12]
+
+
+# The level.
+
+
+def noisy_levels() -> list[Level]:
+    """Two with the same cells but other windows, one with larger cells and a coarser grid."""
+    shapes = ((9, 8, 12), (4, 8, 12), (1, 4, 6))
+    maps = [random_maps((1, *shape), seed) for seed, shape in enumerate(shapes)]
+    return [
+        make_level(maps[0], random_maps((1, 8, 12), 3), m=5, k=3),
+        make_level(maps[1], random_maps((1, 4, 6), 4), m=7, k=2, step=2),
+        make_level(maps[2], random_maps((1, 2, 3), 5), cell=(8, 8), m=3, step=2),
+    ]
+
+
+def test_each_proposal_has_its_owner() -> None:
+    levels = noisy_levels()
+    together = propose(levels, HEIGHT, WIDTH, Selection(overlap=1))
+    found = [owner(levels, together[i : i + 1]) for i in range(len(together))]
+    for index, level in enumerate(levels):
+        alone = propose([level], HEIGHT, WIDTH, Selection(overlap=1))
+        assert found.count(index) == len(alone) > 0
+
+
+def test_the_busiest_level_has_most_of_the_best_proposals() -> None:
+    levels = noisy_levels()
+    proposals = propose(levels, HEIGHT, WIDTH, Selection())
+    best = [i for i in range(LEADERS) if proposals.scores[i] >= proposals.scores[0] * WEAKEST]
+    counts = [0, 0, 0]
+    for i in best:
+        counts[owner(levels, proposals[i : i + 1])] += 1
+    assert counts[busiest(levels, proposals)] == max(counts)
+
+
+def test_of_equally_busy_levels_the_one_with_the_best_proposal() -> None:
+    levels = noisy_levels()
+    proposals = propose(levels, HEIGHT, WIDTH, Selection())
+    first = proposals[:1]
+    assert busiest(levels, first) == owner(levels, first)
+
+
+def test_by_default_the_busiest_level_is_shown(predictor: Predictor) -> None:
+    expected = busiest(predictor.levels(PIXELS), predictor(PIXELS))
+    assert separate(predictor, [3] * 6, PIXELS).number == expected + 1
+
+
+def test_nothing_found_still_has_maps() -> None:
+    predictor = Predictor(small_network(), [64], Selection(min_score=0.9999))
+    separation = separate(predictor, [3] * 3, PIXELS)
+    assert separation.number == 1
+    assert len(separation.proposals) == 0
+    assert separation.part_boxes().shape == (3, 3, 0, 4)
+    assert separation.maps.logits.shape[:2] == (3, 3)
+
+
+# The windows.
+
+
+def test_chosen_by_hand() -> None:
+    boxes: list[list[float]] = [
+        [0, 0, 20, 20],
+        [5, 0, 25, 20],  # three quarters of it in the first
+        [15, 0, 35, 20],  # a quarter
+        [14, 4, 18, 8],  # within the first
+        [40, 0, 60, 20],
+        [70, 0, 90, 20],
+        [40, 30, 60, 50],
+    ]
+    scores = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
+    assert choose(proposals_of(boxes, scores)).scores.tolist() == pytest.approx(
+        [0.9, 0.7, 0.5, 0.4]
+    )
+
+
+def test_those_that_touch_are_shown_first() -> None:
+    alone: list[list[float]] = [[0, 0, 9, 9], [0, 40, 9, 49], [0, 80, 9, 89]]
+    row: list[list[float]] = [[60, 0, 69, 9], [69, 0, 78, 9], [78, 5, 87, 14]]
+    boxes = [alone[0], row[2], alone[1], row[0], alone[2], row[1]]
+    chosen = choose(proposals_of(boxes, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    assert chosen.scores.tolist() == pytest.approx([0.9, 0.8, 0.6, 0.4])
+
+
+def test_without_any_that_touch_the_best_are_shown() -> None:
+    boxes: list[list[float]] = [[20.0 * i, 0, 20.0 * i + 9, 9] for i in range(6)]
+    chosen = choose(proposals_of(boxes, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    assert chosen.scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
+
+
+def test_weak_ones_and_those_without_pixels_are_left_out() -> None:
+    boxes: list[list[float]] = [[0, 0, 9, 9], [20.6, 0, 21.4, 9], [40, 0, 60, 20], [70, 0, 90, 20]]
+    chosen = choose(proposals_of(boxes, [0.9, 0.8, 0.31, 0.29]))
+    assert chosen.scores.tolist() == pytest.approx([0.9, 0.31])
+    assert len(choose(chosen[:0])) == 0
+
+
+def test_chosen_ones_hardly_overlap(predictor: Predictor) -> None:
+    chosen = choose(predictor(PIXELS))
+    assert 1 < len(chosen) <= MOST
+    masks = [
+        paste(logits, window, HEIGHT, WIDTH)
+        for logits, window in zip(chosen.logits, chosen.windows, strict=True)
+    ]
+    for i, mask in enumerate(masks):
+        assert mask.any()
+        for other in masks[:i]:
+            assert (mask & other).sum() <= OVERLAP * min(mask.sum(), other.sum())
+
+
+def test_a_stray_blob_hides_no_neighbour() -> None:
+    """The first mask's tight box covers the second, which it does not touch."""
+    logits = torch.ones(2, 3, 3)
+    logits[0, :, 1] = -1
+    boxes = torch.tensor([[0.0, 0, 60, 30], [22, 0, 38, 16]])
+    both = Proposals(torch.tensor([0.9, 0.8]), boxes, boxes, logits, HEIGHT, WIDTH)
+    assert len(choose(both)) == 2
+
+
+# The plain FCN.
+
+
+@pytest.mark.parametrize(("number", "like"), [(1, 0), (3, 1), (4, 2), (6, 3)])
+def test_the_plain_map_is_of_the_level_most_alike(
+    predictor: Predictor, number: int, like: int
+) -> None:
+    fcn = Predictor(plain_network(), predictor.sides)
+    separation = separate(predictor, [3] * 6, PIXELS, number)
+    plain = plain_map(fcn, PIXELS, separation)
+    level = fcn.levels(PIXELS)[like]
+    assert plain.k == 1
+    assert plain.cell == level.cell == separation.maps.cell
+    assert torch.equal(plain.logits[0], level.maps[0])
+    height, width = level.maps.shape[2:]
+    assert plain.size == (width * level.cell[0], height * level.cell[1])
+
+
+def test_of_equal_cells_the_more_similar_window_decides() -> None:
+    separation = separate(Predictor(small_network(), [64]), [3] * 3, PIXELS, 2)
+    fcn = Predictor(small_network(), [64])
+    for branch in fcn.network.branches:
+        assert isinstance(branch, Branch)
+        branch.mask_head = ScoreMapHead(8, hidden=8, k=1)
+    plain = plain_map(fcn, PIXELS, separation)
+    assert torch.equal(plain.logits[0], fcn.levels(PIXELS)[1].maps[0])
+
+
+# Models.
+
+
+class OneLayer(MaskHead):
+    """A head that has no maps to show."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+    def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor:
+        return maps.new_zeros(len(windows), m, m)
+
+
+def test_every_level_has_its_k(predictor: Predictor) -> None:
+    assert parts_of_levels(predictor, "x") == [3] * len(predictor.levels(PIXELS))
+
+
+def test_a_head_without_score_maps_is_told_in_one_line() -> None:
+    network = small_network()
+    branch = network.branches[1]
+    assert isinstance(branch, Branch)
+    branch.mask_head = OneLayer()
+    with pytest.raises(
+        ValueError, match=r"^mine: its OneLayer has no k x k score maps.*;"
+    ) as error:
+        parts_of_levels(Predictor(network, [64]), "mine")
+    assert "\n" not in str(error.value)
+
+
+def test_a_plain_fcn_has_one_map() -> None:
+    require_plain([1, 1], "mine")
+    with pytest.raises(ValueError, match=r"^mine: k = 5, .*; give a model .* k: 1"):
+        require_plain([1, 5], "mine")

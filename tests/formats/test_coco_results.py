@@ -1,0 +1,225 @@
+"""Results files: what is written is read again; what cannot be used is refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from instancefcn.core.rle import decode, encode, rle_to_coco
+from instancefcn.core.types import AnnotatedImage, Instance, Rle
+from instancefcn.evaluation.recall import evaluate_recall
+from instancefcn.formats.coco.results import ScoredMask, ranked, read_results, write_results
+
+HEIGHT, WIDTH = 6, 8
+
+
+def box(x0: int, y0: int, x1: int, y1: int) -> Rle:
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    mask[y0:y1, x0:x1] = True
+    return encode(mask)
+
+
+def annotated(image_id: int, name: str) -> AnnotatedImage:
+    objects = (Instance(box(0, 0, 4, 4), 1),)
+    return AnnotatedImage(image_id, Path("photos", name), HEIGHT, WIDTH, objects)
+
+
+IMAGES = [annotated(7, "a.jpg"), annotated(9, "b.jpg")]
+MASK = box(1, 2, 4, 5)
+
+
+def result(**changes: object) -> dict[str, Any]:
+    plain = {"image_id": 7, "category_id": 1, "segmentation": rle_to_coco(MASK), "score": 0.5}
+    return {**plain, **changes}
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_equal_scores_keep_their_order() -> None:
+    masks = [box(x, 0, x + 1, 1) for x in range(5)]
+    proposals = [ScoredMask(m, s) for m, s in zip(masks, [0.1, 0.7, 0.1, 0.7, 0.9], strict=True)]
+    assert ranked(proposals) == [proposals[i] for i in (4, 1, 3, 0, 2)]
+    assert ranked([]) == []
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    results = {
+        9: [ScoredMask(box(0, 0, 2, 2), 0.1), ScoredMask(box(0, 0, 3, 3), 0.9)],
+        7: [ScoredMask(box(0, 0, 1, 1), 0.3), ScoredMask(box(1, 0, 2, 1), 0.3)],
+    }
+    path = tmp_path / "new" / "results.json"
+    write_results(path, results)
+    assert read_results(path, IMAGES) == {i: ranked(p) for i, p in results.items()}
+    assert [p.name for p in path.parent.iterdir()] == ["results.json"]
+
+
+def test_what_is_written_is_what_pycocotools_wants(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    write_results(path, {7: [ScoredMask(MASK, 0.25), ScoredMask(MASK, 0.75)]}, category=3)
+    records = json.loads(path.read_text())
+    assert [record["score"] for record in records] == [0.75, 0.25]
+    # A "bbox" would set the size by which pycocotools tells small, medium and large apart.
+    assert all(r.keys() == {"image_id", "category_id", "segmentation", "score"} for r in records)
+    assert records[0]["segmentation"] == {"size": [6, 8], "counts": MASK.counts.decode()}
+    assert records[0]["category_id"] == 3
+
+
+def test_writing_is_deterministic(tmp_path: Path) -> None:
+    results = {7: [ScoredMask(box(x, 0, x + 1, 1), 0.5) for x in range(5)]}
+    write_results(tmp_path / "a.json", results)
+    write_results(tmp_path / "b.json", results)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    write_results(path, {})
+    broken = {7: [ScoredMask(MASK, 0.5)], 9: [ScoredMask(Rle(6, 8, b"\xff"), 0.5)]}
+    with pytest.raises(UnicodeDecodeError):
+        write_results(path, broken)
+    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
+    assert json.loads(path.read_text()) == []
+
+
+def test_no_results_are_fine(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    write_results(path, {})
+    assert read_results(path, IMAGES) == {}
+    assert evaluate_recall(IMAGES, read_results(path, IMAGES)).average(10) == 0
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        rle_to_coco(MASK),
+        {"size": [6, 8], "counts": [8, 3, 3, 3, 3, 3, 25]},
+        [[1, 2, 4, 2, 4, 5, 1, 5]],
+        [[1, 2, 3, 2, 3, 5, 1, 5], [3.0, 2.0, 4.0, 2.0, 4.0, 5.0, 3.0, 5.0]],
+    ],
+    ids=["compressed", "uncompressed", "polygon", "polygons"],
+)
+def test_each_form_of_a_mask_is_read(tmp_path: Path, segmentation: object) -> None:
+    path = write(tmp_path / "results.json", [result(segmentation=segmentation)])
+    ((mask, score),) = read_results(path, IMAGES)[7]
+    np.testing.assert_array_equal(decode(mask), decode(MASK))
+    assert score == 0.5
+
+
+def test_boxes_and_categories_are_ignored(tmp_path: Path) -> None:
+    plain = write(tmp_path / "plain.json", [result()])
+    other = write(tmp_path / "other.json", [result(category_id=-1, bbox=[0, 0, 8, 6], id=0)])
+    assert read_results(plain, IMAGES) == read_results(other, IMAGES)
+    record = result()
+    del record["category_id"]
+    assert read_results(write(plain, [record]), IMAGES) == read_results(other, IMAGES)
+
+
+def test_results_are_ranked_image_by_image(tmp_path: Path) -> None:
+    scores = [(7, 0.1), (9, 0.2), (7, 0.9), (9, 1), (7, 0.1)]
+    records = [result(image_id=i, score=s) for i, s in scores]
+    results = read_results(write(tmp_path / "results.json", records), IMAGES)
+    assert {i: [p.score for p in ps] for i, ps in results.items()} == {
+        7: [0.9, 0.1, 0.1],
+        9: [1.0, 0.2],
+    }
+
+
+# --- A data set with scores
+
+
+def data_set(*images: dict[str, Any], annotations: list[Any]) -> dict[str, Any]:
+    return {"images": list(images), "annotations": annotations, "categories": []}
+
+
+def test_a_data_sets_images_are_found_by_name(tmp_path: Path) -> None:
+    # Its ids are its own: here 9 is a.jpg, which the evaluated images call 7.
+    images = {"id": 9, "file_name": "elsewhere/a.jpg"}, {"id": 1, "file_name": "b.jpg"}
+    annotations = [result(image_id=9, score=0.1), result(image_id=1, score=0.2)]
+    path = write(tmp_path / "proposals.json", data_set(*images, annotations=annotations))
+    results = read_results(path, IMAGES)
+    assert {i: [p.score for p in ps] for i, ps in results.items()} == {7: [0.1], 9: [0.2]}
+
+
+@pytest.mark.parametrize(
+    ("name", "evaluated", "count"), [("c.jpg", ["a.jpg"], 0), ("a.jpg", ["a.jpg", "x/a.jpg"], 2)]
+)
+def test_names_that_say_no_one_image_are_refused(
+    tmp_path: Path, name: str, evaluated: list[str], count: int
+) -> None:
+    content = data_set({"id": 1, "file_name": name}, annotations=[result(image_id=1)])
+    path = write(tmp_path / "proposals.json", content)
+    images = [annotated(i, path) for i, path in enumerate(evaluated)]
+    with pytest.raises(ValueError, match=f"result 0: {count} of the evaluated images are called"):
+        read_results(path, images)
+
+
+def test_a_data_set_that_lists_no_images_is_refused_not_guessed_at(tmp_path: Path) -> None:
+    path = write(tmp_path / "proposals.json", data_set(annotations=[result()]))
+    with pytest.raises(ValueError, match="0 of the evaluated images are called None"):
+        read_results(path, IMAGES)
+
+
+# --- What cannot be used
+
+NOT_RESULTS: dict[str, str] = {
+    "empty": "",
+    "cut short": '[{"image_id": 7',
+    "a text": '"results"',
+    "a number": "3",
+    "another object": '{"shapes": []}',
+    "a data set whose images are none": '{"images": [3], "annotations": []}',
+    "too deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", NOT_RESULTS.values(), ids=NOT_RESULTS.keys())
+def test_files_that_are_no_results_are_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    check_refusal(path, r"(not JSON|neither a COCO|an image has) .*")
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    check_refusal(tmp_path / "nothing.json", "cannot be read .*; check the path")
+    check_refusal(tmp_path, "cannot be read .*; check the path")
+    (tmp_path / "binary.json").write_bytes(b"\x89PNG\xff\xfe")
+    check_refusal(tmp_path / "binary.json", "not JSON .*")
+
+
+BAD_RESULTS: dict[str, tuple[Any, str]] = {
+    "no object": (3, "a result is a JSON object, got 3"),
+    "no image": (result(image_id=None), '"image_id" is an integer, got None'),
+    "an unknown image": (result(image_id=8), "image id 8 is none of the 2 evaluated images'.*"),
+    "a text for an image": (result(image_id="7"), "\"image_id\" is an integer, got '7'"),
+    "no score": (result(score=None), '"score" is a number, got None'),
+    "a score of nan": (result(score=float("nan")), '"score" is a number, got nan'),
+    "an endless score": (result(score=float("inf")), '"score" is a number, got inf'),
+    "a score past all floats": (result(score=10**400), '"score" is a number, got 10+.*'),
+    "a box": ({"image_id": 7, "bbox": [0, 0, 3, 3], "score": 1}, "no segmentation; masks are .*"),
+    "another size": (result(segmentation={"size": [8, 6], "counts": [48]}), "the RLE's size .*"),
+    "runs too short": (result(segmentation={"size": [6, 8], "counts": "3"}), "an RLE's runs .*"),
+    "half a polygon": (result(segmentation=[[0, 0, 4, 4]]), "a polygon is .*"),
+    "no mask": (result(segmentation=None), "no mask, got None.*"),
+}
+
+
+@pytest.mark.parametrize(("record", "message"), BAD_RESULTS.values(), ids=BAD_RESULTS.keys())
+def test_bad_results_are_refused(tmp_path: Path, record: object, message: str) -> None:
+    path = write(tmp_path / "results.json", [result(), record])
+    check_refusal(path, f"result 1: {message}")
+
+
+def check_refusal(path: Path, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refusal:
+        read_results(path, IMAGES)
+    text = str(refusal.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    assert len(text) < 400

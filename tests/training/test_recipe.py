@@ -1,0 +1,211 @@
+"""Reading recipes, and starting from a whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from builders import small_network
+from instancefcn.network.backbones import FeaturePyramid
+from instancefcn.network.models import Model, load_model
+from instancefcn.training.loop import load_start, train
+from instancefcn.training.recipe import ReadRecipe, read_recipe, shipped_recipes
+from shapes import write_recipe, write_shapes
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shapes")
+    return write_recipe(folder, write_shapes(folder))
+
+
+@pytest.fixture(autouse=True)
+def _any_algorithm() -> Iterator[None]:
+    """Training asks for deterministic algorithms; other tests need not."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def save(read: ReadRecipe, path: Path) -> Path:
+    Model(read.recipe.network, read.description, read.recipe.inference, {}).save(path)
+    return path
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("name", ["shapes", *shipped_recipes()])
+def test_the_copy_beside_a_run_is_the_same_recipe(name: str, recipe: Path, tmp_path: Path) -> None:
+    first = read_recipe(str(recipe) if name == "shapes" else name)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(first.text)
+    second = read_recipe(str(copy))
+    assert second.text == first.text
+    for field in ("sampling", "matching", "inference", "steps", "batch", "clip", "pretrained"):
+        assert getattr(second.recipe, field) == getattr(first.recipe, field), field
+
+
+def test_a_value_of_null_is_kept(recipe: Path, tmp_path: Path) -> None:
+    read = read_recipe(str(recipe), ["--sampling.windows", "null"])
+    assert read.recipe.sampling.windows is None
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(read.text)
+    assert read_recipe(str(copy)).recipe.sampling.windows is None
+
+
+def test_a_short_file_on_top_of_a_recipe(recipe: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.yaml"
+    short.write_text("steps: 5\nevaluate: []\ninference: {sides: [32]}\n")
+    changed = read_recipe(str(recipe), ["--config", str(short), "--batch", "2"]).recipe
+    assert (changed.steps, changed.batch, changed.evaluate) == (5, 2, [])
+    assert changed.inference == {"sides": [32]}
+    assert changed.paste == read_recipe(str(recipe)).recipe.paste
+
+
+def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
+    """What it names is its own, what it leaves out its base's, or its base's base's."""
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-3\nsteps: 7\nclip: 3.0\n")
+    read, base = read_recipe(str(over)), read_recipe("parts-3")
+    assert (read.recipe.steps, read.recipe.clip, read.recipe.base) == (7, 3.0, "parts-3")
+    assert read.description == base.description
+    assert read.recipe.inference == read_recipe("parts-5").recipe.inference
+    assert read_recipe(str(over), ["--steps", "9"]).recipe.steps == 9
+
+
+def test_no_argument_of_the_bases_class_stays(tmp_path: Path) -> None:
+    """Both heads have an argument ``hidden``, both optimizers ``weight_decay``: left out, it is the
+    own class's default.
+    """
+    over = tmp_path / "over.yaml"
+    branch = "{m: 21, objectness_head: {channels: 96, hidden: 96}, maps: [1], centres: [1]"
+    head = "{class_path: instancefcn.baselines.deepmask.SlidingHead, init_args: {channels: 96}}"
+    sgd = "{class_path: torch.optim.SGD, init_args: {lr: 0.1}}"
+    over.write_text(
+        f"base: parts-5\nnetwork: {{branches: [{branch}, mask_head: {head}}}]}}\noptimizer: {sgd}\n"
+    )
+    recipe = read_recipe(str(over)).recipe
+    sliding = recipe.network.get_submodule("branches.0.mask_head.encode")
+    assert isinstance(sliding, torch.nn.Linear)
+    assert sliding.out_features == 512
+    assert recipe.optimizer([torch.nn.Parameter(torch.zeros(1))]).defaults["weight_decay"] == 0
+    assert isinstance(recipe.network.backbone, FeaturePyramid)
+
+
+def test_a_value_named_in_part_keeps_the_other_parts(tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-5\nmatching: {margin: 2.0}\noptimizer: {init_args: {lr: 0.1}}\n")
+    recipe, base = read_recipe(str(over)).recipe, read_recipe("parts-5").recipe
+    assert recipe.matching == replace(base.matching, margin=2.0)
+    optimizer = recipe.optimizer([torch.nn.Parameter(torch.zeros(1))])
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.1, 0.05)
+
+
+def test_a_name_with_a_dot_is_refused_over_a_base(tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-5\nmatching.margin: 2.0\n")
+    with pytest.raises(ValueError, match=r"over\.yaml: 'matching.margin' has a dot; write it nes"):
+        read_recipe(str(over))
+
+
+def test_what_cannot_be_built_names_the_file(tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text("base: parts-5\ntrain: []\n")
+    with pytest.raises(ValueError, match=r"over\.yaml: train: no data set to train on"):
+        read_recipe(str(over))
+
+
+@pytest.mark.parametrize("base", ["nowhere", "over.yaml", "7", "[general]"])
+def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text(f"base: {base}\nsteps: 7\n")
+    with pytest.raises(ValueError, match=r"over\.yaml: its base .* is no recipe that ships; give"):
+        read_recipe(str(over))
+
+
+def test_a_base_on_the_command_line_is_refused() -> None:
+    with pytest.raises(ValueError, match="base 'paper' on the command line; write it into the"):
+        read_recipe("parts-5", ["--base", "paper"])
+
+
+def test_words_stay_words(recipe: Path) -> None:
+    """The word download and the name of a model are no paths."""
+    read = read_recipe(str(recipe), ["--pretrained", "download", "--start", "general"]).recipe
+    assert (read.pretrained, read.start) == ("download", "general")
+
+
+def test_the_seed_makes_the_first_weights(recipe: Path) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        network = read_recipe(str(recipe), ["--seed", str(seed)]).recipe.network
+        return torch.cat([p.flatten() for p in network.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+# Starting from a model.
+
+
+def test_a_run_goes_on_from_a_model(recipe: Path, tmp_path: Path) -> None:
+    model = save(read_recipe(str(recipe), ["--seed", "1"]), tmp_path / "model.safetensors")
+    options = ["--seed", "2", "--start", str(model), "--steps", "1", "--batch", "1"]
+    read = read_recipe(str(recipe), [*options, "--optimizer.lr", "0", "--workers", "0"])
+    ((_, network),) = train(read.recipe, tmp_path / "run", Fabric(accelerator="cpu", devices=1))
+    expected = load_model(model).network.state_dict()
+    assert expected.keys() == network.state_dict().keys()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_windows_of_another_size_share_the_weights(recipe: Path, tmp_path: Path) -> None:
+    model = save(read_recipe(str(recipe), ["--seed", "1"]), tmp_path / "model.safetensors")
+    content = yaml.safe_load(recipe.read_text())
+    content["network"]["branches"][0]["m"] = 21
+    wider = tmp_path / "wider.yaml"
+    wider.write_text(yaml.safe_dump(content))
+    network = read_recipe(str(wider)).recipe.network
+    load_start(network, model)
+    weights = load_model(model).network.state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+
+
+def test_another_network_is_refused(recipe: Path, tmp_path: Path) -> None:
+    read = read_recipe(str(recipe))
+    model = save(read, tmp_path / "model.safetensors")
+    other = small_network()
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    with pytest.raises(ValueError, match=r"model.safetensors: a model of another network") as info:
+        load_start(other, model)
+    assert "set start to null" in str(info.value)
+    for name, tensor in other.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_a_tensor_of_another_shape_is_refused(recipe: Path, tmp_path: Path) -> None:
+    model = save(read_recipe(str(recipe)), tmp_path / "model.safetensors")
+    content = yaml.safe_load(recipe.read_text())
+    content["network"]["branches"][0]["mask_head"]["init_args"]["k"] = 5
+    other = tmp_path / "k5.yaml"
+    other.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match=r"2 tensors are .* 'branches.0.mask_head.score.bias'"):
+        load_start(read_recipe(str(other)).recipe.network, model)
+
+
+def test_a_model_that_is_not_there(recipe: Path, tmp_path: Path) -> None:
+    read = read_recipe(str(recipe), ["--start", "nowhere"])
+    with pytest.raises(ValueError, match="nowhere: no such model"):
+        next(train(read.recipe, tmp_path / "run", Fabric(accelerator="cpu", devices=1)))
+
+
+def test_no_data_set_is_refused(recipe: Path) -> None:
+    built = read_recipe(str(recipe)).recipe
+    with pytest.raises(ValueError, match="no data set to train on"):
+        replace(built, train=[])
