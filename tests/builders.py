@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,12 @@ from torch import Tensor
 from instancefcn.core.assembling import assemble
 from instancefcn.core.grid import Grid
 from instancefcn.core.level import Level
+from instancefcn.core.proposals import Proposals
 from instancefcn.core.types import Sample
+from instancefcn.inference.engines import TorchEngine
+from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.ranking import Selection, ranked
+from instancefcn.inference.windows import candidates_of
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
@@ -88,3 +94,17 @@ def small_network(seed: int = 0) -> InstanceFCN:
             for m, maps, centres in ((11, [0], [1]), (21, [0, 1], [2, 3]))
         ],
     )
+
+
+def propose(
+    levels: Sequence[Level], height: int, width: int, selection: Selection, image: int = 0
+) -> Proposals:
+    """From levels to proposals, without an engine."""
+    candidates = candidates_of(levels, height, width, selection, image)
+    return ranked(candidates, height, width, selection)
+
+
+def predictor_of(
+    network: InstanceFCN, sides: Sequence[int], *args: Any, **kwargs: Any
+) -> Predictor:
+    return Predictor(TorchEngine(network), sides, *args, **kwargs)
