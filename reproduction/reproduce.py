@@ -31,7 +31,6 @@ from instancefcn.formats.coco.results import read_results, write_results
 from instancefcn.inference.predictor import Predictor
 from instancefcn.training.recipe import read_recipe
 from measuring import Measured, measured, seconds_each, slug
-from published_figures import published_on_voc
 from results_page import DATA, ROOT, commit, conditions, run_script, write_section
 from separation_figures import draw_separations
 
@@ -124,7 +123,6 @@ def write(
     scenes = draw_separations(results, runs, sets, images)
     text = page(results, costs, sets, scenes, f"`{command}`, {conditions()} {timing()}")
     write_section(arguments.output / "docs" / "results.md", "reproduce", text)
-    write_section(arguments.output / "README.md", "published", published_on_voc())
 
 
 def timing() -> str:

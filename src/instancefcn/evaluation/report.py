@@ -1,6 +1,6 @@
-"""What recall is told as: tables for the terminal and for Markdown, and JSON.
+"""How recall is reported: tables for the terminal and for Markdown, and JSON.
 
-All of them say what was measured, on what, and by which definition of AR.
+Each says what was measured, on which data, and by which definition of AR.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ def average_table(reports: Reports, data: str) -> Table:
     return Table(
         title="Mask AR@N in percent, class-agnostic",
         caption=(
-            f"{describe(first, data)} AR: {DEFINITIONS['coco']}, of all objects and of small, "
-            f"medium and large ones (bounds 32^2 and 96^2 pixels). AR-area: {DEFINITIONS['area']}."
+            f"{describe(first, data)} AR: {DEFINITIONS['coco']}, of all objects and of the small, "
+            f"medium and large ones (up to 32^2, up to 96^2, and more pixels). "
+            f"AR-area: {DEFINITIONS['area']}."
         ),
         header=("method", "N", "AR", "small", "medium", "large", "AR-area"),
         rows=tuple(rows),
@@ -78,10 +79,10 @@ def recall_table(reports: Reports, data: str) -> Table:
 def describe(report: RecallReport, data: str) -> str:
     """What was measured on and how, as a sentence."""
     sizes = ", ".join(f"{report.objects[area]:,} {area}" for area in list(AREAS)[1:])
-    void = "; void pixels left out" if report.void else ""
+    ignored = "crowds and void pixels count as nothing" if report.void else "crowds do not count"
     return (
-        f"{data}: {report.images:,} images, {report.objects['all']:,} objects ({sizes}), "
-        f"crowds not counted{void}; the first N proposals of each image."
+        f"{data}: {report.images:,} images, {report.objects['all']:,} objects ({sizes}); "
+        f"{ignored}. Of each image the first N masks count."
     )
 
 
