@@ -48,7 +48,7 @@ def dev_sets(data: Path) -> dict[str, DevSet]:
         COCO: DevSet(
             coco,
             CocoDataset(annotations, coco / "val2017"),
-            "COCO val2017, a part of its images",
+            "COCO val2017, those of its images that are at hand",
         ),
         PEDESTRIANS: DevSet(
             pedestrians,

@@ -123,7 +123,7 @@ def test_accuracy_is_that_of_evaluate(folder: Path) -> None:
     assert (folder / "summary.md").read_text().count("| tiny, ") == 4
     text = page.read_text()
     assert "VOC 2012 val" not in text
-    assert "**COCO val2017, a part of its images**: not measured" in text
+    assert "**COCO val2017, those of its images that are at hand**: not measured" in text
     assert "Penn-Fudan pedestrians, dev split: 2 images, 4 objects" in text
     voc = VocDataset(folder / "data" / "VOCdevkit" / "VOC2012", "dev")
     reports = {
