@@ -63,8 +63,8 @@ seeds. Selective Search ranks at random: its figures are over several rankings.
 - **AR** is {DEFINITIONS["coco"]}. **AR-area** is {DEFINITIONS["area"]}.
   The paper describes its AR so, and we take its figures as such.
 - **Touching**: AR of the objects that touch another object of their kind.
-- **Masks an image**: {COUNTS[-1]:,} at most. The plain FCN has fewer: its windows copy from one map;
-  windows that overlap have the same mask, and non-maximum suppression removes it.
+- **Masks an image**: {COUNTS[-1]:,} at most. The plain FCN has fewer. Its windows copy from one
+  map; windows that overlap have the same mask, and non-maximum suppression removes it.
 - **Crops**: this method learns from crops of 224 x 224 pixels around objects. The others learn from
   whole images.
 - **Few images**: this method learns from every sixth image, and sees each six times as often.

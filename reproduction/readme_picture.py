@@ -1,4 +1,4 @@
-"""The README's picture: the first row of a picture of ``instancefcn show-maps``, where nuclei touch.
+"""The README's picture: nuclei that touch, the first row of a picture of ``show-maps``.
 
 ``make reproduce`` draws the whole; afterwards: ``python reproduction/readme_picture.py``.
 """

@@ -150,7 +150,7 @@ def test_the_python_does_what_is_said(names: dict[str, Any], folder: Path) -> No
     assert names["best"].shape == data.chelsea().shape[:2]
     assert names["best"].dtype == bool
     saved = json.loads((folder / "photo.json").read_text())
-    assert len(saved["annotations"]) == len(names["proposals"])
+    assert 0 < len(saved["annotations"]) <= len(names["proposals"])
 
 
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("make")])

@@ -37,7 +37,7 @@ class Table:
 
 
 def average_table(reports: Reports, data: str) -> Table:
-    """AR of each method and number of proposals, in percent; ``data`` names data set and split."""
+    """AR in percent, by method and number of proposals; ``data`` names data set and split."""
     first = next(iter(reports.values()))
     rows = [
         (
@@ -62,7 +62,7 @@ def average_table(reports: Reports, data: str) -> Table:
 
 
 def recall_table(reports: Reports, data: str) -> Table:
-    """Recall at each IoU of each method and number of proposals, in percent."""
+    """Recall in percent at each IoU, by method and number of proposals."""
     rows = [
         (method, f"{count:,}", *map(percent, report.at(count).tolist()))
         for method, report in reports.items()
@@ -77,7 +77,7 @@ def recall_table(reports: Reports, data: str) -> Table:
 
 
 def describe(report: RecallReport, data: str) -> str:
-    """What was measured on and how, as a sentence."""
+    """A sentence on the data and the protocol."""
     sizes = ", ".join(f"{report.objects[area]:,} {area}" for area in list(AREAS)[1:])
     ignored = "crowds and void pixels count as nothing" if report.void else "crowds do not count"
     return (
@@ -87,7 +87,7 @@ def describe(report: RecallReport, data: str) -> str:
 
 
 def to_rich(table: Table) -> rich.table.Table:
-    """For the terminal, 80 columns if names are short; a method is named once."""
+    """For the terminal; 80 columns wide if names are short. A method is named once."""
     drawn = rich.table.Table(
         title=Text(table.title),
         caption=Text(table.caption),
@@ -108,7 +108,7 @@ def to_rich(table: Table) -> rich.table.Table:
 
 
 def to_markdown(table: Table) -> str:
-    """As a GitHub table under its title, the caption below."""
+    """A GitHub table between its title and its caption."""
     cells = markdown_table(table.header, table.rows)
     return "\n".join([f"**{table.title}**", "", cells, "", table.caption, ""])
 

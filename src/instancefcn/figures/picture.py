@@ -1,4 +1,4 @@
-"""A picture of how an image's instances are separated, for who sees score maps the first time."""
+"""A picture of how score maps separate an image's objects, for people new to score maps."""
 
 from __future__ import annotations
 
