@@ -59,10 +59,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photo.save(folder / "photo.jpg")
     (folder / "photos").mkdir()
     photo.resize((150, 100)).save(folder / "photos" / "cat.png")
-    for split in ("train", "val", "more"):
+    for seed, split in enumerate(("train", "val", "more")):
         images = folder / "my_data" / split
         images.mkdir(parents=True)
-        shutil.move(write_shapes(images, images=3), images.with_suffix(".json"))
+        shutil.move(write_shapes(images, images=3, seed=seed), images.with_suffix(".json"))
     write_voc(folder / "VOCdevkit" / "VOC2012")
     for block in blocks("yaml"):
         name = block.splitlines()[0].removeprefix("# ")
