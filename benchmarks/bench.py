@@ -198,13 +198,13 @@ the paper's network.
 
 {cost_table(costs)}
 
-The paper's network has random weights: its time does not depend on them, but the number and the
-form of its masks do, and with them its last two stages. Peak memory is that of a fresh process,
-of which Python and the libraries take {models[0].libraries / 2**20:,.0f} MiB.
+The paper's network has random weights. The time of the network does not depend on them; the number
+and the form of the masks do, and so do the last two stages. Peak memory is that of a fresh process;
+Python and the libraries take {models[0].libraries / 2**20:,.0f} MiB of it.
 
 {ratio_table(list(costs)[:-1], models, paper)}
 
-How many times as fast as the paper's network: the median over the photos that both see.
+"Times as fast as the paper's network" is a median over the photos that both networks see.
 
 {pasting.described()}
 """

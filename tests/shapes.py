@@ -12,9 +12,9 @@ from PIL import Image
 SIDE = 64
 
 
-def write_shapes(folder: Path, images: int = 6) -> Path:
+def write_shapes(folder: Path, images: int = 6, seed: int = 0) -> Path:
     """A COCO JSON, its images beside it: two rectangles each, of random size and colour."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     content: dict[str, list[dict[str, object]]] = {
         "images": [],
         "annotations": [],
