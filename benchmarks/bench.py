@@ -39,6 +39,7 @@ from results_page import (
     run_script,
     write_section,
 )
+from training_step import StepCost, described, step_costs
 
 PAPER = Selection(windows_per_side=40_000, overlap=0.8)
 """Of the recipe `paper`: every window is filled."""
@@ -110,7 +111,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     pasting = in_fresh_process(
         compare_pasting, arguments.model, paths, arguments.masks, arguments.repeats
     )
-    text = section(costs, pasting, fingerprint(arguments.model), arguments.repeats)
+    print("training steps", file=sys.stderr)
+    steps = in_fresh_process(step_costs, arguments.repeats)
+    text = section(costs, pasting, steps, fingerprint(arguments.model), arguments.repeats)
     write_section(arguments.page, "bench", text)
     print(text)
 
@@ -185,7 +188,9 @@ def paper_network() -> InstanceFCN:
     return PaperNetwork().to(memory_format=torch.channels_last)
 
 
-def section(costs: dict[str, Cost], pasting: Pasting, model: str, repeats: int) -> str:
+def section(
+    costs: dict[str, Cost], pasting: Pasting, steps: Sequence[StepCost], model: str, repeats: int
+) -> str:
     *models, paper = costs.values()
     return f"""
 ## Speed and memory
@@ -207,6 +212,8 @@ Python and the libraries take {models[0].libraries / 2**20:,.0f} MiB of it.
 "Times as fast as the paper's network" is a median over the photos that both networks see.
 
 {pasting.described()}
+
+{described(steps)}
 """
 
 

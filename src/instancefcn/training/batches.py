@@ -74,6 +74,8 @@ def padded(sample: Sample, multiple: int) -> Sample:
     """
     height, width = sample.void.shape
     margin = (0, -width % multiple, 0, -height % multiple)
+    if not any(margin):
+        return sample
     return replace(
         sample,
         image=F.pad(sample.image, margin, value=GREY),
