@@ -18,13 +18,13 @@ from claims import SEARCH, Results
 from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
 from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
-from instancefcn.apps.evaluate import find
+from instancefcn.apps.evaluate import masks_by
 from instancefcn.apps.selective_search import Task, search, search_images
 from instancefcn.apps.train import COPY
 from instancefcn.core.errors import UserError
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
+from instancefcn.evaluation.measuring import Method, find
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.formats.coco.results import read_results, write_results
@@ -199,7 +199,8 @@ def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Me
 def find_by(model: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
     """A model's masks of each image of a set."""
     with timed(f"{model.parent.name} on {dataset.name}"):
-        yield from find(Predictor.from_pretrained(model), dataset, len(dataset))
+        method = masks_by(Predictor.from_pretrained(model))
+        yield from find(method, dataset, range(len(dataset)))
 
 
 def measure_search(dev: DevSet, runs: Path, seed: int) -> Measured:
@@ -230,7 +231,7 @@ def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -
     first = {name: first_run(runs, name, key) for name in results if name != SEARCH}
     predictors = {name: Predictor.from_pretrained(run.model) for name, run in first.items()}
     methods = {
-        name: partial(masks_of, predictors[name]) if name in first else search_alone
+        name: partial(masks_of, masks_by(predictors[name])) if name in first else search_alone
         for name in results
     }
     seconds = seconds_each(methods, paths)
@@ -241,8 +242,8 @@ def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -
     return costs
 
 
-def masks_of(predictor: Predictor, path: Path) -> list[Rle]:
-    return list(proposals_to_rle(predictor(path)))
+def masks_of(method: Method, path: Path) -> list[Rle]:
+    return list(method(path))
 
 
 def search_alone(path: Path) -> object:

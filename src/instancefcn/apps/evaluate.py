@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from rich.console import Console
-from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
 from instancefcn.apps.numbers import count
+from instancefcn.apps.output import writing
+from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.geometry import proposals_to_rle
-from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
+from instancefcn.data.identity import recorded, union
+from instancefcn.evaluation.measuring import Chosen, Method, choose, measure
 from instancefcn.evaluation.plots import plot_recall
-from instancefcn.evaluation.recall import (
-    RecallReport,
-    evaluate_recall,
-    match,
-    summarize,
-)
+from instancefcn.evaluation.recall import RecallReport, evaluate_recall
 from instancefcn.evaluation.report import (
     Reports,
     average_table,
+    method_names,
     recall_table,
     to_json,
     to_markdown,
@@ -33,6 +34,7 @@ from instancefcn.evaluation.report import (
 )
 from instancefcn.formats.coco.results import read_results
 from instancefcn.inference.predictor import Predictor
+from instancefcn.network.models import load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,61 +55,96 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
     parser.add_argument("--limit", type=count, help="only the first so many images")
     parser.add_argument(
+        "--include-trained",
+        action="store_true",
+        help="measure on images that a model was trained on too; they are left out else",
+    )
+    parser.add_argument(
         "--output", type=Path, help="a folder for recall.json, recall.md and recall.png"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
-    if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)  # it fails now, not after an hour
-    number = min(arguments.limit or len(dataset), len(dataset))
     models = arguments.model or ([] if arguments.results else ["general"])
     names = method_names([*map(Path, models), *arguments.results])
-    reports: dict[str, RecallReport] = {}
-    for model in models:
-        predictor = Predictor.from_pretrained(model, arguments.sides)
-        reports[names[Path(model)]] = measure(predictor, dataset, number)
-    images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
-    for path in arguments.results:
-        results = read_results(path, images)
-        reports[names[path]] = evaluate_recall(images[:number], results)
-    console = Console()
-    for table in (average_table(reports, dataset.name), recall_table(reports, dataset.name)):
-        console.print(to_rich(table))
+    # Whatever can be wrong is found now, and not after an hour.
+    methods = {
+        names[Path(m)]: masks_by(Predictor.from_pretrained(m, arguments.sides)) for m in models
+    }
     if arguments.output:
-        write(arguments.output, reports, dataset.name)
-        console.print(f"recall.json, recall.md and recall.png are in {arguments.output}")
+        require_writable(arguments.output)
+    images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
+    results = {names[path]: read_results(path, images) for path in arguments.results}
+    chosen = choose_images(dataset, models, arguments.limit, arguments.include_trained)
+    judged = [images[i] for i in chosen.places] if images else []
+    measures: dict[str, Callable[[], RecallReport]] = {
+        **{name: partial(measure, m, dataset, chosen.places) for name, m in methods.items()},
+        **{name: partial(evaluate_recall, judged, found) for name, found in results.items()},
+    }
+    reports: dict[str, RecallReport] = {}
+    label = chosen.label(dataset.name)
+    for name, measured in measures.items():
+        reports[name] = measured()
+        if arguments.output:
+            write(arguments.output, reports, label)
+    tell(reports, label, arguments.output)
     return 0
 
 
-def method_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """What tables call these files: their stems, or the whole paths where stems are the same."""
-    stems = [path.stem for path in dict.fromkeys(paths)]
-    return {p: p.stem if stems.count(p.stem) == 1 else str(p) for p in paths}
+def masks_by(predictor: Predictor) -> Method:
+    """A model's masks of an image file, best first."""
+    return lambda path: proposals_to_rle(predictor(path))
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder. Raises ValueError if nothing can be written there."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+
+
+def choose_images(
+    dataset: Dataset, models: Sequence[str], limit: int | None, included: bool
+) -> Chosen:
+    """The images to measure on: without those that one of the models was trained on, unless they
+    are ``included``. Says what was left out. Raises ValueError if nothing is left.
+    """
+    known = [recorded(load_model(model).card, model) for model in models]
+    for model, pictures in zip(models, known, strict=True):
+        if pictures is None:
+            print(
+                f"{model}: its file does not say on which images it was trained; none is left out",
+                file=sys.stderr,
+            )
+    chosen = choose(dataset, union(known), limit or len(dataset), included)
+    if chosen.trained and not included:
+        words = f"left out {chosen.trained:,} images that a model was trained on"
+        if not chosen.places:
+            raise UserError(
+                f"{dataset.name}: {words}, which are all; measure on others, or give "
+                "--include-trained"
+            )
+        print(f"{dataset.name}: {words}; --include-trained takes them in", file=sys.stderr)
+    return chosen
+
+
+def tell(reports: Reports, data: str, output: Path | None) -> None:
+    """Print both tables, and where the files are."""
+    console = Console()
+    for table in (average_table(reports, data), recall_table(reports, data)):
+        console.print(to_rich(table))
+    if output:
+        console.print(f"recall.json, recall.md and recall.png are in {output}")
 
 
 def write(folder: Path, reports: Reports, data: str) -> None:
     """All figures as JSON, both tables as Markdown, recall against IoU as a picture."""
-    with whole_file(folder / "recall.json") as file:
-        file.write(json.dumps(to_json(reports, data), indent=1).encode())
-    tables = (average_table(reports, data), recall_table(reports, data))
-    with whole_file(folder / "recall.md") as file:
-        file.write("\n".join(map(to_markdown, tables)).encode())
-    plot_recall(folder / "recall.png", reports, data)
-
-
-def measure(predictor: Predictor, dataset: Dataset, images: int) -> RecallReport:
-    """Recall of a model's proposals on the first so many images of a data set."""
-    return summarize(match(image, masks) for image, masks in find(predictor, dataset, images))
-
-
-def find(
-    predictor: Predictor, dataset: Dataset, images: int
-) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
-    """The first so many images of a data set, each with a model's masks on it, best first."""
-    number = min(images, len(dataset))
-    bar = track(range(number), f"evaluating on {dataset.name}", console=Console(stderr=True))
-    for index in bar:
-        image = dataset[index]
-        yield image, list(proposals_to_rle(predictor(image.path)))
+    with writing(folder):
+        with whole_file(folder / "recall.json") as file:
+            file.write(json.dumps(to_json(reports, data), indent=1).encode())
+        tables = (average_table(reports, data), recall_table(reports, data))
+        with whole_file(folder / "recall.md") as file:
+            file.write("\n".join(map(to_markdown, tables)).encode())
+        plot_recall(folder / "recall.png", reports, data)

@@ -17,16 +17,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from instancefcn.apps.evaluate import measure
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.data.checks import require_sound
+from instancefcn.data.identity import KEY
+from instancefcn.evaluation.measuring import measure
 from instancefcn.inference.predictor import Predictor
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import Model
 from instancefcn.network.tensors import read_tensors, write_tensors
 from instancefcn.training.loop import CHECKPOINT, Step, train
 from instancefcn.training.recipe import ReadRecipe, Recipe, read_recipe
+from instancefcn.training.trained_on import trained_on
 
 LOG_EVERY = 10
 MODEL, LOG, COPY = "model.safetensors", "log.jsonl", "recipe.yaml"
@@ -213,7 +216,8 @@ def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe) -> dict[str, float
     predictor = Predictor.of(network, recipe.inference)
     values = {}
     for dataset in recipe.evaluate:
-        report = measure(predictor, dataset, recipe.evaluate_images)
+        places = range(min(recipe.evaluate_images, len(dataset)))
+        report = measure(lambda path: proposals_to_rle(predictor(path)), dataset, places)
         for count in report.counts:
             values[f"{dataset.name} AR@{count}"] = report.average(count)
     return values
@@ -221,6 +225,7 @@ def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe) -> dict[str, float
 
 def write_model(path: Path, network: InstanceFCN, read: ReadRecipe, step: int) -> None:
     card = {"recipe": read.text, "step": step, "torch": torch.__version__}
+    card[KEY] = trained_on(read.recipe)
     Model(network, read.description, read.recipe.inference, card).save(path)
 
 
