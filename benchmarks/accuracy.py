@@ -22,7 +22,7 @@ from instancefcn.evaluation.measuring import Chosen, choose
 from instancefcn.evaluation.recall import RecallReport, match, summarize
 from instancefcn.evaluation.report import average_table, markdown_table, method_names, to_markdown
 from instancefcn.inference.predictor import Predictor
-from instancefcn.network.models import load_model
+from instancefcn.network.models import read_card
 from results_page import (
     DATA,
     ROOT,
@@ -37,7 +37,7 @@ from results_page import (
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     (name,) = method_names([Path(arguments.model)]).values()
-    known = recorded(load_model(arguments.model).card, arguments.model)
+    known = recorded(read_card(arguments.model), arguments.model)
     predictors = {
         f"{name}, {' '.join(map(str, predictor.sides))}": predictor
         for predictor in (

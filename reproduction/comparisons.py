@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chance import mean, tally
-from claims import AVERAGES, CLAIMS, Results, beside_published, differences
 from dev_sets import VOC, DevSet
+from differences import AVERAGES, COMPARISONS, Results, beside_published, differences
 from instancefcn.evaluation.recall import COUNTS, summarize
 from instancefcn.evaluation.report import DEFINITIONS, describe, markdown_table, percent
 from measuring import Measured, slug
@@ -104,10 +104,10 @@ def of_set(key: str, label: str, results: Results, costs: Mapping[str, Cost]) ->
     )
     tables = markdown_table(HEADER, averages), markdown_table(COSTS, others)
     parts = [f"### {label}", tables[0], caption, tables[1]]
-    claims = [claim for claim in CLAIMS if claim.methods <= results.keys()]
-    if claims:
-        parts.append(differences(results, claims))
-        parts += [beside_published(results, claims)] if key == VOC else []
+    comparisons = [c for c in COMPARISONS if c.methods <= results.keys()]
+    if comparisons:
+        parts.append(differences(results, comparisons))
+        parts += [beside_published(results, comparisons)] if key == VOC else []
     return "\n\n".join(filter(None, parts))
 
 

@@ -14,9 +14,9 @@ from time import perf_counter
 
 import numpy as np
 
-from claims import SEARCH, Results
 from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
+from differences import SEARCH, Results
 from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
 from instancefcn.apps.evaluate import masks_by
 from instancefcn.apps.selective_search import Task, search, search_images
@@ -115,7 +115,7 @@ def write(
     sets: Sets,
 ) -> None:
     """Time the methods, and write the page's section, README's, and the pictures."""
-    words = ["benchmarks/reproduce.py", *arguments.part]
+    words = ["reproduction/reproduce.py", *arguments.part]
     command = shlex.join(words) if arguments.part else "make reproduce"
     costs = {key: time_methods(key, results[key], runs, sets[key]) for key in results}
     images = arguments.output / "docs" / "images"

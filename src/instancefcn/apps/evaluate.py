@@ -34,7 +34,7 @@ from instancefcn.evaluation.report import (
 )
 from instancefcn.formats.coco.results import read_results
 from instancefcn.inference.predictor import Predictor
-from instancefcn.network.models import load_model
+from instancefcn.network.models import read_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +111,7 @@ def choose_images(
     """The images to measure on: without those that one of the models was trained on, unless they
     are ``included``. Says what was left out. Raises ValueError if nothing is left.
     """
-    known = [recorded(load_model(model).card, model) for model in models]
+    known = [recorded(read_card(model), model) for model in models]
     for model, pictures in zip(models, known, strict=True):
         if pictures is None:
             print(

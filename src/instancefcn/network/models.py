@@ -82,6 +82,11 @@ def load_model(name: str | Path) -> Model:
     return Model(network.eval(), header["network"], header["inference"], header["card"])
 
 
+def read_card(name: str | Path) -> Mapping[str, Any]:
+    """What a model file says of where it comes from. Raises as ``load_model``."""
+    return load_model(name).card
+
+
 def build(description: Mapping[str, Any], source: str) -> InstanceFCN:
     """The network that a description names, its weights random; ``source`` is for messages."""
     for path in _class_paths(description):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from instancefcn.data.identity import KEY, record
-from instancefcn.network.models import load_model
+from instancefcn.network.models import read_card
 from instancefcn.training.recipe import Recipe
 
 
@@ -14,5 +14,5 @@ def trained_on(recipe: Recipe) -> Sequence[Mapping[str, Any]] | None:
     """The record for the card of a recipe's model: of each of its data sets, after those of the
     model that it starts from. None if that model does not say: what is known is not all then.
     """
-    before = load_model(recipe.start).card.get(KEY) if recipe.start else []
+    before = read_card(recipe.start).get(KEY) if recipe.start else []
     return None if before is None else [*before, *record(tuple(recipe.train))]
