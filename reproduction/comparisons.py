@@ -43,9 +43,10 @@ def page(
     sets: Mapping[str, DevSet],
     scenes: str,
     stamp: str,
+    overlap: str,
 ) -> str:
     """The section of results.md: ``results`` and ``costs`` by set, then by method; the sets; what
-    is shown of scenes; and where and when all this was made.
+    is shown of scenes; where and when all this was made; and a sentence on images trained on.
     """
     parts = "\n\n".join(
         f"{of_set(key, sets[key].label, results[key], costs[key])}\n\n{pictures(sets[key])}"
@@ -57,7 +58,7 @@ def page(
 {stamp}
 
 The recipes differ in what their names say and in nothing else, but for VGG-16's and those of
-different sets. Settings were chosen on these sets; no weights were trained on them. Figures are
+different sets. Settings were chosen on these sets. {overlap} Figures are
 means and standard deviations over runs with different seeds, or over drawings of Selective
 Search, which ranks at random.
 

@@ -17,7 +17,7 @@ import numpy as np
 from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
 from differences import SEARCH, Results
-from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
+from experiments import EXPERIMENTS, Run, first_run, overlap, run_of, train, trained
 from instancefcn.apps.evaluate import masks_by
 from instancefcn.apps.selective_search import Task, search, search_images
 from instancefcn.apps.train import COPY
@@ -122,7 +122,8 @@ def write(
     for key, methods in results.items():
         draw(methods, images, sets[key])
     scenes = draw_separations(results, runs, sets, images)
-    text = page(results, costs, sets, scenes, f"`{command}`, {conditions()} {timing()}")
+    stamp = f"`{command}`, {conditions()} {timing()}"
+    text = page(results, costs, sets, scenes, stamp, overlap(runs, sets))
     write_section(arguments.output / "docs" / "results.md", "reproduce", text)
     write_section(arguments.output / "README.md", "published", published_on_voc())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -52,7 +53,20 @@ def reproduce(
     for name in ("data", "weights", "runs", "output"):
         command += [f"--{name}", str(folder / name)]
     command += ["--seeds", "1", *words, *([] if "--" in words else ["--"]), *SHORT, *overrides]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return started(command)
+
+
+def started(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """As `make reproduce` starts it, which shares benchmarks' modules."""
+    shared = os.pathsep.join([str(SCRIPTS.parent / "benchmarks"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": shared},
+        cwd=SCRIPTS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
@@ -62,7 +76,8 @@ def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
     assert "dev split: 1 images, annotations " in done.stderr
     assert "parts-1: 1 runs to train, about 5 minutes each on 2 CPU cores" in done.stderr
     page = (folder / "output" / "docs" / "results.md").read_text()
-    assert "`benchmarks/reproduce.py --only parts-1 parts-5 --seeds 1 -- " in page
+    assert "`reproduction/reproduce.py --only parts-1 parts-5 --seeds 1 -- " in page
+    assert "the models' files list as trained on: 1." in page, "fit and dev are one image here"
     assert page.count("| plain FCN, k = 1 | 1 | ") == 1
     assert "| 2 | 0.01 M |" in page
     assert page.count("| Selective Search, fast | 1 | ") == 1
@@ -100,9 +115,7 @@ def test_a_part_does_not_replace_the_whole(folder: Path, root: Path) -> None:
     command += ["--data", str(folder / "data")]
     missing = dev_sets(folder / "data")[COCO].label
     for words in (["--only", "parts-1"], []):
-        done = subprocess.run(
-            [*command, *words], cwd=SCRIPTS.parent, capture_output=True, text=True, check=False
-        )
+        done = started([*command, *words])
         assert done.returncode == 2
         last = done.stderr.splitlines()[-1]
         assert last.startswith(f"reproduce.py: error: {', '.join([*words, missing])}, ")
