@@ -126,9 +126,10 @@ def heading(model: str, stamp: str, known: Thumbnails | None, left_out: bool) ->
 
 `make accuracy`, {stamp} Model: {fingerprint(model)}.
 
-Settings were chosen on these sets. {trained_words(known, left_out)} The numbers
-after a model's name are the shorter sides at which it sees an image. Seconds an image are medians,
-from the file to the masks' RLE.
+Settings were chosen on these sets.
+{trained_words(known, left_out)}
+The numbers after a model's name are the shorter sides at which it sees an image. Seconds an image
+are medians, from the file to the masks' RLE.
 """
 
 

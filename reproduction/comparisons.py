@@ -42,6 +42,7 @@ def page(
     costs: Mapping[str, Mapping[str, Cost]],
     sets: Mapping[str, DevSet],
     scenes: str,
+    *,
     stamp: str,
     overlap: str,
 ) -> str:
@@ -58,9 +59,10 @@ def page(
 {stamp}
 
 The recipes differ in what their names say and in nothing else, but for VGG-16's and those of
-different sets. Settings were chosen on these sets. {overlap} Figures are
-means and standard deviations over runs with different seeds, or over drawings of Selective
-Search, which ranks at random.
+different sets. Settings were chosen on these sets.
+{overlap}
+Figures are means and standard deviations over runs with different seeds, or over drawings of
+Selective Search, which ranks at random.
 
 - **AR** is {DEFINITIONS["coco"]}. **By area** is {DEFINITIONS["area"]}:
   so the paper words it, and so its figures are taken to be.

@@ -123,7 +123,7 @@ def write(
         draw(methods, images, sets[key])
     scenes = draw_separations(results, runs, sets, images)
     stamp = f"`{command}`, {conditions()} {timing()}"
-    text = page(results, costs, sets, scenes, stamp, overlap(runs, sets))
+    text = page(results, costs, sets, scenes, stamp=stamp, overlap=overlap(runs, sets))
     write_section(arguments.output / "docs" / "results.md", "reproduce", text)
     write_section(arguments.output / "README.md", "published", published_on_voc())
 
