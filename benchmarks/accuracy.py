@@ -16,9 +16,12 @@ from rich.progress import track
 from dev_sets import COCO, PEDESTRIANS, VOC, DevSet, dev_sets
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset, Problem
+from instancefcn.data.identity import Thumbnails, recorded, union
+from instancefcn.evaluation.measuring import Chosen, choose
 from instancefcn.evaluation.recall import RecallReport, match, summarize
-from instancefcn.evaluation.report import average_table, markdown_table, to_markdown
+from instancefcn.evaluation.report import average_table, markdown_table, method_names, to_markdown
 from instancefcn.inference.predictor import Predictor
+from instancefcn.network.models import read_card
 from results_page import (
     DATA,
     ROOT,
@@ -32,7 +35,8 @@ from results_page import (
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
-    name = Path(arguments.model).stem
+    (name,) = method_names([Path(arguments.model)]).values()
+    known = recorded(read_card(arguments.model), arguments.model)
     predictors = {
         f"{name}, {' '.join(map(str, predictor.sides))}": predictor
         for predictor in (
@@ -40,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             Predictor.from_pretrained(arguments.model),
         )
     }
-    tables, rows = [], []
+    tables, rows, left_out = [], [], False
     every = dev_sets(arguments.data)
     voc = every[VOC]
     as_above = "the same VOC images, void counted as background"
@@ -51,13 +55,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             tables.append(f"**{label}**: not measured: its images are not here.\n")
             print(f"accuracy.py: {label}: {folder} is not there, left out", file=sys.stderr)
             continue
-        number = min(arguments.images or len(dataset), len(dataset))
-        measures = {name: recall(p, dataset, number, name) for name, p in predictors.items()}
+        chosen = choose(dataset, union([known]), arguments.images or len(dataset))
+        left_out |= chosen.trained > 0
+        if not chosen.places:
+            tables.append(f"**{label}**: not measured, the model was trained on its images.\n")
+            continue
+        label = chosen.label(label)
+        measures = {name: recall(p, dataset, chosen, name) for name, p in predictors.items()}
         tables.append(table(measures, label))
         if of is not without:  # that one is for the page alone
             rows += [row(name, measure, label) for name, measure in measures.items()]
     stamp = conditions()  # before a page is written: that would count as a change
-    text = "\n".join([heading(arguments.model, stamp), *tables])
+    text = "\n".join([heading(arguments.model, stamp, known, left_out), *tables])
     write_section(arguments.page, "accuracy", text)
     for page in arguments.summaries:
         summary = f"{markdown_table(SUMMARY, rows)}\n\n`make accuracy`, {stamp}"
@@ -110,16 +119,27 @@ class WithoutVoid:
         return self.dataset.problems(decode)
 
 
-def heading(model: str, stamp: str) -> str:
+def heading(model: str, stamp: str, known: Thumbnails | None, left_out: bool) -> str:
     return f"""
 ## Accuracy
 
 `make accuracy`, {stamp} Model: {fingerprint(model)}.
 
-Settings were chosen on these sets; the weights of `general` were not trained on them. The numbers
-after a model's name are the shorter sides at which it sees an image. Seconds an image are medians,
-from the file to the masks' RLE.
+Settings were chosen on these sets.
+{trained_words(known, left_out)}
+The numbers after a model's name are the shorter sides at which it sees an image. Seconds an image
+are medians, from the file to the masks' RLE.
 """
+
+
+def trained_words(known: Thumbnails | None, left_out: bool) -> str:
+    """What the model's file says of the images measured on."""
+    if known is None:
+        return "The model's file does not say on which images it was trained."
+    listed = f"the {len(known):,} pictures that the model's file lists as trained on"
+    if left_out:
+        return f"Images were left out where a table says so: they are among {listed}."
+    return f"None of their images is among {listed}."
 
 
 def table(measures: dict[str, Measure], label: str) -> str:
@@ -129,10 +149,10 @@ def table(measures: dict[str, Measure], label: str) -> str:
     return f"{to_markdown(averages)}\nSeconds an image: {seconds}.\n"
 
 
-def recall(predictor: Predictor, dataset: Dataset, images: int, name: str) -> Measure:
-    """Recall on the first so many images."""
+def recall(predictor: Predictor, dataset: Dataset, chosen: Chosen, name: str) -> Measure:
+    """Recall on these images."""
     matches, seconds = [], []
-    bar = track(range(images), f"{dataset.name}: {name}", console=Console(stderr=True))
+    bar = track(chosen.places, f"{dataset.name}: {name}", console=Console(stderr=True))
     for index in bar:
         image = dataset[index]
         start = perf_counter()

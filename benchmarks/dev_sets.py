@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from instancefcn.data.dataset import Dataset
+from instancefcn.data.subsets import Listed
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.voc import VocDataset
 
@@ -47,8 +48,8 @@ def dev_sets(data: Path) -> dict[str, DevSet]:
         ),
         COCO: DevSet(
             coco,
-            CocoDataset(annotations, coco / "val2017"),
-            "COCO val2017, those of its images that are at hand",
+            Listed(CocoDataset(annotations, coco / "val2017"), "coco_val2017"),
+            "COCO val2017, dev split",
         ),
         PEDESTRIANS: DevSet(
             pedestrians,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chance import mean, tally
-from claims import AVERAGES, CLAIMS, Results, beside_published, differences
 from dev_sets import VOC, DevSet
+from differences import AVERAGES, COMPARISONS, Results, beside_published, differences
 from instancefcn.evaluation.recall import COUNTS, summarize
 from instancefcn.evaluation.report import DEFINITIONS, describe, markdown_table, percent
 from measuring import Measured, slug
@@ -42,10 +42,12 @@ def page(
     costs: Mapping[str, Mapping[str, Cost]],
     sets: Mapping[str, DevSet],
     scenes: str,
+    *,
     stamp: str,
+    overlap: str,
 ) -> str:
     """The section of results.md: ``results`` and ``costs`` by set, then by method; the sets; what
-    is shown of scenes; and where and when all this was made.
+    is shown of scenes; where and when all this was made; and a sentence on images trained on.
     """
     parts = "\n\n".join(
         f"{of_set(key, sets[key].label, results[key], costs[key])}\n\n{pictures(sets[key])}"
@@ -57,8 +59,10 @@ def page(
 {stamp}
 
 Two recipes of one set differ only in what their names say; VGG-16's differs in more. Settings
-were chosen on these sets. Figures are means and standard deviations over runs with different
-seeds. Selective Search ranks at random: its figures are over several rankings.
+were chosen on these sets.
+{overlap}
+Figures are means and standard deviations over runs with different seeds. Selective Search ranks at
+random: its figures are over several rankings.
 
 - **AR** is {DEFINITIONS["coco"]}. **AR-area** is {DEFINITIONS["area"]}.
   The paper describes its AR so, and we take its figures as such.
@@ -104,10 +108,10 @@ def of_set(key: str, label: str, results: Results, costs: Mapping[str, Cost]) ->
     )
     tables = markdown_table(HEADER, averages), markdown_table(COSTS, others)
     parts = [f"### {label}", tables[0], caption, tables[1]]
-    claims = [claim for claim in CLAIMS if claim.methods <= results.keys()]
-    if claims:
-        parts.append(differences(results, claims))
-        parts += [beside_published(results, claims)] if key == VOC else []
+    comparisons = [c for c in COMPARISONS if c.methods <= results.keys()]
+    if comparisons:
+        parts.append(differences(results, comparisons))
+        parts += [beside_published(results, comparisons)] if key == VOC else []
     return "\n\n".join(filter(None, parts))
 
 

@@ -6,14 +6,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from dev_sets import COCO, NUCLEI, VOC
-from instancefcn.network.models import load_model
+from dev_sets import COCO, NUCLEI, VOC, DevSet
+from instancefcn.data.identity import recorded, union
+from instancefcn.evaluation.measuring import choose
+from instancefcn.network.models import load_model, read_card
 from instancefcn.training.recipe import read_recipe, shipped_recipes
 from instancefcn.training.run import require_same_run
 
@@ -108,3 +111,14 @@ def train(run: Run, overrides: Sequence[str]) -> None:
     command += ["-m", "instancefcn.apps.cli", "train", run.experiment.recipe]
     command += [f"--seed={run.seed}", "--output", str(run.folder), *overrides]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def overlap(runs: Sequence[Run], sets: Mapping[str, DevSet]) -> str:
+    """How many of the images measured on runs were trained on, by their models' files."""
+    known = [recorded(read_card(run.model), str(run.model)) for run in runs]
+    if any(pictures is None for pictures in known):
+        return "Not every model's file says on which images it was trained."
+    pictures = np.unique(union(known), axis=0)
+    chosen = [choose(dev.dataset, pictures, len(dev.dataset), True) for dev in sets.values()]
+    number = sum(of_set.trained for of_set in chosen)
+    return f"Images of theirs that the models' files list as trained on: {number or 'none'}."

@@ -14,15 +14,15 @@ from time import perf_counter
 
 import numpy as np
 
-from claims import SEARCH, Results
 from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
-from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
-from instancefcn.apps.evaluate import find
+from differences import SEARCH, Results
+from experiments import EXPERIMENTS, Run, first_run, overlap, run_of, train, trained
 from instancefcn.apps.selective_search import Task, search, search_images
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
+from instancefcn.evaluation.measuring import find
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.formats.coco.results import read_results, write_results
@@ -114,14 +114,15 @@ def write(
     sets: Sets,
 ) -> None:
     """Time the methods; write the page's section and the pictures."""
-    words = ["benchmarks/reproduce.py", *arguments.part]
+    words = ["reproduction/reproduce.py", *arguments.part]
     command = shlex.join(words) if arguments.part else "make reproduce"
     costs = {key: time_methods(key, results[key], runs, sets[key]) for key in results}
     images = arguments.output / "docs" / "images"
     for key, methods in results.items():
         draw(methods, images, sets[key])
     scenes = draw_separations(results, runs, sets, images)
-    text = page(results, costs, sets, scenes, f"`{command}`, {conditions()} {timing()}")
+    stamp = f"`{command}`, {conditions()} {timing()}"
+    text = page(results, costs, sets, scenes, stamp=stamp, overlap=overlap(runs, sets))
     write_section(arguments.output / "docs" / "results.md", "reproduce", text)
 
 
@@ -199,10 +200,11 @@ def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Me
     return results
 
 
-def find_by(model: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
+def find_by(model: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, Sequence[Rle]]]:
     """A model's masks of each image of a set."""
     with timed(f"{model.parent.name} on {dataset.name}"):
-        yield from find(Predictor.from_pretrained(model), dataset, len(dataset))
+        method = Predictor.from_pretrained(model).masks
+        yield from find(method, dataset, range(len(dataset)))
 
 
 def measure_search(dev: DevSet, runs: Path, seed: int) -> Measured:
@@ -244,8 +246,8 @@ def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -
     return costs
 
 
-def masks_of(predictor: Predictor, path: Path) -> list[Rle]:
-    return list(predictor(path).masks())
+def masks_of(predictor: Predictor, path: Path) -> object:
+    return predictor(path).masks()
 
 
 def search_alone(path: Path) -> object:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from chance import tally
-from claims import Results
 from dev_sets import NUCLEI, VOC, DevSet
+from differences import Results
 from experiments import FCN, K5, Run, first_run
 from instancefcn.apps.cli import main as instancefcn
 from instancefcn.evaluation.recall import COUNTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,16 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from instancefcn.apps.evaluate import measure
+import accuracy
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode
+from instancefcn.data.identity import KEY, record
+from instancefcn.evaluation.measuring import measure
 from instancefcn.evaluation.report import average_table, to_markdown
+from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.voc import VocDataset
 from instancefcn.inference.predictor import Predictor
-from instancefcn.network.models import Model, build
+from instancefcn.network.models import Model, build, load_model
 from pasting import relative_to_boxes
 from results_page import conditions, write_section
 from shapes import SIDE, write_recipe, write_shapes
@@ -122,11 +126,12 @@ def test_accuracy_is_that_of_evaluate(folder: Path) -> None:
     assert (folder / "summary.md").read_text().count("| tiny, ") == 4
     text = page.read_text()
     assert "VOC 2012 val" not in text
-    assert "**COCO val2017, those of its images that are at hand**: not measured" in text
+    assert "The model's file does not say on which images it was trained." in text
+    assert "**COCO val2017, dev split**: not measured" in text
     assert "Penn-Fudan pedestrians, dev split: 2 images, 4 objects" in text
     voc = VocDataset(folder / "data" / "VOCdevkit" / "VOC2012", "dev")
     reports = {
-        f"tiny, {sides}": measure(Predictor.from_pretrained(model, sides), voc, 2)
+        f"tiny, {sides}": measure(Predictor.from_pretrained(model, sides).masks, voc, [0, 1])
         for sides in ([32], [32, 64])
     }
     assert text.count("void pixels count as nothing") == 1  # in the last table: as background
@@ -134,6 +139,24 @@ def test_accuracy_is_that_of_evaluate(folder: Path) -> None:
     for brackets in "[],":
         text, expected = text.replace(brackets, ""), expected.replace(brackets, "")
     assert expected in text
+
+
+def test_accuracy_leaves_out_what_the_model_was_trained_on(folder: Path, tmp_path: Path) -> None:
+    """All there is here; of a part the tables say how many, as ``evaluate`` does."""
+    model, data = load_model(folder / "tiny.safetensors"), folder / "data"
+    pedestrians = data / "pennfudan"
+    seen = (
+        VocDataset(data / "VOCdevkit" / "VOC2012", "dev"),
+        CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev"),
+    )
+    trained, page = tmp_path / "trained.safetensors", tmp_path / "page.md"
+    replace(model, card={KEY: list(record(seen))}).save(trained)
+    words = ["--model", str(trained), "--side", "32", "--data", str(data), "--page", str(page)]
+    accuracy.main([*words, "--summaries"])
+    text = page.read_text()
+    for label in (VOC, "Penn-Fudan pedestrians, dev split"):
+        assert f"**{label}**: not measured, the model was trained on its images." in text
+    assert "Images were left out where a table says so: they are among the 4 pictures" in text
 
 
 def test_a_wrong_model_is_one_line(tmp_path: Path, folder: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +18,12 @@ from PIL import Image
 from dev_sets import COCO, dev_sets
 from experiments import EXPERIMENTS, first_run, run_of, trained
 from instancefcn.training.recipe import shipped_recipes
+from reproduce import main
 from separation_figures import scene
 from shapes import write_shapes
 
-SCRIPTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+PLACES = ("data", "weights", "runs", "output")
 SHORT = ("--steps=1", "--batch=2", "--pretrained=null", "--augmentation.sides=[64]", "--workers=0")
 
 
@@ -45,24 +50,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def reproduce(
-    folder: Path, *words: str, overrides: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / "reproduce.py")]
-    for name in ("data", "weights", "runs", "output"):
-        command += [f"--{name}", str(folder / name)]
-    command += ["--seeds", "1", *words, *([] if "--" in words else ["--"]), *SHORT, *overrides]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def reproduce(folder: Path, *words: str, overrides: Sequence[str] = ()) -> None:
+    places = [word for name in PLACES for word in (f"--{name}", str(folder / name))]
+    main([*places, "--seeds", "1", *words, *([] if "--" in words else ["--"]), *SHORT, *overrides])
 
 
-def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
+def test_from_data_to_tables_and_pictures_and_once_only(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     words = ("--only", "parts-1", "parts-5")
-    done = reproduce(folder, *words)
-    assert done.returncode == 0, done.stderr
-    assert "dev split: 1 images, annotations " in done.stderr
-    assert "parts-1: 1 runs to train, about 5 minutes each on 2 CPU cores" in done.stderr
+    reproduce(folder, *words)
+    error = capfd.readouterr().err
+    assert "dev split: 1 images, annotations " in error
+    assert "parts-1: 1 runs to train, about 5 minutes each on 2 CPU cores" in error
     page = (folder / "output" / "docs" / "results.md").read_text()
-    assert "`benchmarks/reproduce.py --only parts-1 parts-5 --seeds 1 -- " in page
+    assert "`reproduction/reproduce.py --only parts-1 parts-5 --seeds 1 -- " in page
+    assert "the models' files list as trained on: 1." in page, "fit and dev are one image here"
     assert page.count("| plain FCN, k = 1 | 1 | ") == 1
     assert "| 2 | 0.01 M |" in page
     assert page.count("| Selective Search, fast | 1 | ") == 1
@@ -77,54 +80,16 @@ def test_from_data_to_tables_and_pictures_and_once_only(folder: Path) -> None:
         with Image.open(images / f"{name}.png") as picture:
             assert min(picture.size) > 300
 
-    again = reproduce(folder, *words)
-    assert again.returncode == 0, again.stderr
-    assert "parts-1: trained" in again.stderr
-    assert "parts-1-0 on" not in again.stderr
-    assert "Selective Search, fast, on" not in again.stderr
-
-
-def test_no_data_is_one_line(tmp_path: Path) -> None:
-    done = reproduce(tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"reproduce.py: error: {tmp_path / 'data'}: none of the data sets is there; give --data\n"
-    )
-
-
-@pytest.mark.parametrize("root", [SCRIPTS.parent, Path(".")])
-def test_a_part_does_not_replace_the_whole(folder: Path, root: Path) -> None:
-    """Fewer recipes, and fewer data sets too."""
-    command = [sys.executable, str(SCRIPTS / "reproduce.py"), "--output", str(root)]
-    command += ["--data", str(folder / "data")]
-    missing = dev_sets(folder / "data")[COCO].label
-    for words in (["--only", "parts-1"], []):
-        done = subprocess.run(
-            [*command, *words], cwd=SCRIPTS.parent, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2
-        last = done.stderr.splitlines()[-1]
-        assert last.startswith(f"reproduce.py: error: {', '.join([*words, missing])}, ")
-        assert "would replace all of them in docs/results.md; give --output DIR" in last
-
-
-@pytest.mark.parametrize("word", ["--seed=5", "--data=elsewhere"])
-def test_what_the_command_sets_itself_is_no_override(folder: Path, word: str) -> None:
-    done = reproduce(folder, "--", word)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"reproduce.py: error: {word}: this command sets it itself")
-
-
-def test_a_training_that_fails_ends_in_one_line_of_ours(folder: Path) -> None:
-    done = reproduce(folder, "--only", "parts-3", overrides=("--batch=3",))
-    assert done.returncode == 2
-    assert "make batch a multiple of the processes" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("reproduce.py: error: Command ")
+    reproduce(folder, *words)
+    error = capfd.readouterr().err
+    assert "parts-1: trained" in error
+    assert "parts-1-0 on" not in error
+    assert "Selective Search, fast, on" not in error
 
 
 def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
     """Its weights are not those that the tables are about."""
-    assert reproduce(folder, "--only", "parts-1").returncode == 0
+    reproduce(folder, "--only", "parts-1")
     (first, *_) = EXPERIMENTS
     run = run_of(first, 0, folder / "runs")
     same = [f"--{name}={(folder / name).resolve()}" for name in ("data", "weights")] + [*SHORT]
@@ -134,6 +99,50 @@ def test_a_short_run_is_no_run_of_the_recipe(folder: Path) -> None:
     assert not trained(run, [*same, "--inference={sides: [64]}"])
 
 
+def test_no_data_is_one_line(tmp_path: Path) -> None:
+    """Started as `make reproduce` does, which shares the modules of benchmarks."""
+    shared = os.pathsep.join([str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "reproduction/reproduce.py", "--data", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": shared},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"reproduce.py: error: {tmp_path}: none of the data sets is there; give --data\n"
+    )
+
+
+@pytest.mark.parametrize("root", [ROOT, Path(".")])
+@pytest.mark.parametrize("words", [["--only", "parts-1"], []])
+def test_a_part_does_not_replace_the_whole(
+    folder: Path, root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer recipes, and fewer data sets too."""
+    monkeypatch.chdir(ROOT)
+    part = ", ".join([*words, dev_sets(folder / "data")[COCO].label])
+    expected = f"^{re.escape(part)}, .*would replace all of them in docs/results.md; give --output"
+    with pytest.raises(ValueError, match=expected):
+        main(["--output", str(root), "--data", str(folder / "data"), *words])
+
+
+@pytest.mark.parametrize("word", ["--seed=5", "--data=elsewhere"])
+def test_what_the_command_sets_itself_is_no_override(folder: Path, word: str) -> None:
+    with pytest.raises(ValueError, match=f"^{word}: this command sets it itself"):
+        reproduce(folder, "--", word)
+
+
+def test_a_training_that_fails_ends_in_one_line_of_ours(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        reproduce(folder, "--only", "parts-3", overrides=["--batch=3"])
+    assert "make batch a multiple of the processes" in capfd.readouterr().err
+
+
 def test_every_experiment_has_its_recipe() -> None:
     for experiment in EXPERIMENTS:
         assert experiment.recipe in shipped_recipes()
@@ -141,12 +150,8 @@ def test_every_experiment_has_its_recipe() -> None:
 
 
 def test_a_recipe_of_a_set_that_is_not_there_is_told(folder: Path) -> None:
-    done = reproduce(folder, "--only", "nuclei-1")
-    assert done.returncode == 2
-    last = done.stderr.splitlines()[-1]
-    assert last == (
-        "reproduce.py: error: nuclei-1: measured on none of the sets that are there; give others"
-    )
+    with pytest.raises(ValueError, match=r"^nuclei-1: measured on none of the sets that are there"):
+        reproduce(folder, "--only", "nuclei-1")
 
 
 def test_the_first_run_is_of_the_set(tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
+from instancefcn.data.identity import KEY, record
+from instancefcn.data.subsets import Every
+from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
 
 SHAPES = ["{folder}/instances.json", "--images", "{folder}"]
@@ -79,13 +83,74 @@ def test_limit_takes_results_of_all_images(annotations: Path, tmp_path: Path) ->
     assert (figures["images"], figures["methods"]["perfect"][0]["AR"]["all"]) == (2, 1)
 
 
-def test_files_of_one_name_are_told_apart(annotations: Path, tmp_path: Path) -> None:
-    models = [write_model(tmp_path / run / "model.safetensors") for run in ("a", "b")]
+def test_runs_are_called_by_their_folders(annotations: Path, tmp_path: Path) -> None:
+    """And by whole paths where these are the same."""
+    models = [write_model(tmp_path / run / "model.safetensors") for run in ("a", "b", "c/b")]
     arguments = [str(annotations), "--images", str(annotations.parent)]
     arguments += [word for model in models for word in ("--model", str(model))]
     assert main(["evaluate", *arguments, "--limit", "1", "--output", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "recall.json").read_text())
-    assert set(figures["methods"]) == set(map(str, models))
+    assert set(figures["methods"]) == {"a", *map(str, models[1:])}
+
+
+def figures_of(folder: Path) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((folder / "recall.json").read_text())
+    return figures
+
+
+def test_images_trained_on_are_left_out(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two of three images; for the other method too, so that all are measured on the same."""
+    whole = CocoDataset(annotations, annotations.parent)
+    model = write_model(tmp_path / "tiny.safetensors", {KEY: list(record((Every(whole, 2),)))})
+    results = perfect_results(annotations, tmp_path)
+    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments += ["--results", str(results), "--output", str(tmp_path)]
+    assert main(["evaluate", *arguments]) == 0
+    error = capsys.readouterr().err
+    assert "left out 2 images that a model was trained on; --include-trained takes them" in error
+    figures = figures_of(tmp_path)
+    assert (figures["images"], figures["objects"]["all"]) == (1, 2)
+    assert figures["data"] == f"{whole.name}, without 2 images trained on"
+    assert figures["methods"]["perfect"][0]["AR"]["all"] == 1
+    assert main(["evaluate", *arguments, "--include-trained"]) == 0
+    figures = figures_of(tmp_path)
+    assert (figures["images"], figures["data"]) == (3, f"{whole.name}, 2 images of it trained on")
+    assert main(["evaluate", *arguments, "--limit", "1"]) == 0
+    figures = figures_of(tmp_path)
+    assert (figures["images"], figures["data"]) == (1, f"{whole.name}, without 1 images trained on")
+
+
+def test_nothing_left_to_measure_on_is_one_line(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = CocoDataset(annotations, annotations.parent)
+    model = write_model(tmp_path / "tiny.safetensors", {KEY: list(record((whole,)))})
+    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    assert main(["evaluate", *arguments]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"instancefcn evaluate: error: {whole.name}: left out 3 images that a model was trained "
+        "on, which are all; measure on others, or give --include-trained"
+    )
+
+
+def test_a_model_that_does_not_say_is_told(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "tiny.safetensors")
+    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    assert main(["evaluate", *arguments, "--limit", "1"]) == 0
+    assert f"{model}: its file does not say on which images it" in capsys.readouterr().err
+
+
+def test_all_files_are_opened_before_any_is_measured(annotations: Path, tmp_path: Path) -> None:
+    model, broken = write_model(tmp_path / "tiny.safetensors"), tmp_path / "broken.json"
+    broken.write_text("[")
+    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments += ["--results", str(broken), "--output", str(tmp_path / "out")]
+    assert main(["evaluate", *arguments]) == 2
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize(

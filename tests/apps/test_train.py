@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import torch
 
 from instancefcn.data.images import read_image
 from instancefcn.inference.predictor import Predictor
+from instancefcn.network.models import load_model
 from instancefcn.network.tensors import read_tensors
 from instancefcn.training.log import RunLog
 from instancefcn.training.run import changes
@@ -47,7 +49,10 @@ def test_a_run_leaves_a_model_logs_and_its_recipe(undisturbed: Path, recipe: Pat
     assert [line["step"] for line in lines] == [1, 2, 3, 3, 4, 5, 6, 6]
     assert lines[0]["rate"] == pytest.approx(0.001 / 2), "the first of two steps of warming up"
     assert any(path.name.startswith("events.out.tfevents") for path in undisturbed.iterdir())
-    predictor = Predictor.from_pretrained(undisturbed / "model.safetensors")
+    model = undisturbed / "model.safetensors"
+    (entry,) = load_model(model).card["trained_on"]
+    assert (entry["images"], len(b64decode(entry["thumbnails"]))) == (6, 6 * 64)
+    predictor = Predictor.from_pretrained(model)
     assert predictor.sides == (64,)
     assert predictor(read_image(recipe.parent / "1.png")).height == 64
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -32,10 +34,10 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
-def write_model(path: Path) -> Path:
+def write_model(path: Path, card: Mapping[str, Any] = MappingProxyType({})) -> Path:
     """Its weights are always the same; it sees images at 64 pixels."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(DESCRIPTION, "the tests")
-    Model(network, DESCRIPTION, {"sides": [64]}, {}).save(path)
+    Model(network, DESCRIPTION, {"sides": [64]}, dict(card)).save(path)
     return path

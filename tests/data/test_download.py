@@ -15,6 +15,7 @@ import pytest
 from instancefcn.data.archives import SBD, VOC, Archive
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.download import CHUNK, get, require_space, unpack, write_splits
+from instancefcn.data.splits import read_split, shipped_split
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.sbd import SbdDataset
 from instancefcn.formats.voc import VocDataset
@@ -363,12 +364,13 @@ def test_the_papers_images_are_vocs_in_sbd(site: Site, tmp_path: Path) -> None:
     assert again.keys() == {folder / "voc2012_train.txt", folder / "voc2012_val.txt"}
 
 
-def test_the_comparisons_splits_are_vocs_own(site: Site, tmp_path: Path) -> None:
+def test_the_lists_to_train_and_measure_on_are_the_packages(site: Site, tmp_path: Path) -> None:
+    """On the official data as on ours: VOC's own train and val would be other images."""
     get(site.offer_sets()["voc2012"], tmp_path, quiet)
     folder = VOC.target(tmp_path) / "ImageSets" / "Segmentation"
-    assert write_splits(tmp_path) == {folder / "fit.txt": 3, folder / "dev.txt": 3}
-    for own, official in (("fit", "train"), ("dev", "val")):
-        assert (folder / f"{own}.txt").read_text() == (folder / f"{official}.txt").read_text()
+    assert write_splits(tmp_path) == {folder / "fit.txt": 1279, folder / "dev.txt": 150}
+    for name in ("fit", "dev"):
+        assert read_split(folder / f"{name}.txt") == shipped_split(f"voc2012_{name}")
 
 
 def test_a_folders_own_splits_are_kept(site: Site, tmp_path: Path) -> None:
@@ -376,7 +378,7 @@ def test_a_folders_own_splits_are_kept(site: Site, tmp_path: Path) -> None:
     get(site.offer_sets()["voc2012"], tmp_path, quiet)
     folder = VOC.target(tmp_path) / "ImageSets" / "Segmentation"
     (folder / "dev.txt").write_text("2008_000007\n")
-    assert write_splits(tmp_path) == {folder / "fit.txt": 3}
+    assert write_splits(tmp_path) == {folder / "fit.txt": 1279}
     assert (folder / "dev.txt").read_text() == "2008_000007\n"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from instancefcn.data.subsets import Every
+from instancefcn.data.splits import shipped_split
+from instancefcn.data.subsets import Every, Listed
 from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
 
@@ -42,3 +44,19 @@ def test_problems_are_those_of_its_images(tmp_path: Path) -> None:
 def test_a_step_below_one_is_refused(dataset: CocoDataset) -> None:
     with pytest.raises(ValueError, match="step: 0; give 1 or more"):
         Every(dataset, 0)
+
+
+def test_a_list_chooses_by_the_names_of_files(tmp_path: Path) -> None:
+    """Two of three images have names of the list, in its order or not."""
+    annotations = write_shapes(tmp_path, images=3)
+    first, second, *_ = shipped_split("pennfudan_dev")
+    content = json.loads(annotations.read_text())
+    for image, name in zip(content["images"], (second, "other", first), strict=True):
+        image["file_name"] = f"{name}.png"
+    annotations.write_text(json.dumps(content))
+    part = Listed(CocoDataset(annotations, tmp_path), "pennfudan_dev")
+    assert [part[i].path.stem for i in range(len(part))] == [second, first]
+    with pytest.raises(IndexError):
+        part[2]
+    with pytest.raises(ValueError, match=r"none\.txt: no such split; .*pennfudan_dev"):
+        len(Listed(part, "none"))

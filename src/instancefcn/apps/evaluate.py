@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from rich.console import Console
-from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
 from instancefcn.apps.numbers import count
+from instancefcn.apps.output import writing
+from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
-from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
+from instancefcn.data.identity import recorded, union
+from instancefcn.evaluation.measuring import Chosen, Method, choose, measure
 from instancefcn.evaluation.plots import plot_recall
-from instancefcn.evaluation.recall import (
-    RecallReport,
-    evaluate_recall,
-    match,
-    summarize,
-)
+from instancefcn.evaluation.recall import RecallReport, evaluate_recall
 from instancefcn.evaluation.report import (
     Reports,
     average_table,
+    method_names,
     recall_table,
     to_json,
     to_markdown,
@@ -32,6 +33,7 @@ from instancefcn.evaluation.report import (
 )
 from instancefcn.formats.coco.results import read_results
 from instancefcn.inference.predictor import Predictor
+from instancefcn.network.models import read_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure these COCO results, or this COCO data set with scores, too",
     )
     parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
+    parser.add_argument("--device", help="where models run: cpu, cuda, cuda:1, mps (cpu)")
+    parser.add_argument(
+        "--batch", type=count, default=1, help="images of like sizes that run together (1)"
+    )
     parser.add_argument("--limit", type=count, help="only the first so many images")
+    parser.add_argument(
+        "--include-trained",
+        action="store_true",
+        help="measure on images that a model was trained on too; they are left out else",
+    )
     parser.add_argument(
         "--output", type=Path, help="a folder for recall.json, recall.md and recall.png"
     )
@@ -58,55 +69,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
-    if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)  # it fails now, not after an hour
-    number = min(arguments.limit or len(dataset), len(dataset))
     models = arguments.model or ([] if arguments.results else ["general"])
     names = method_names([*map(Path, models), *arguments.results])
-    reports: dict[str, RecallReport] = {}
-    for model in models:
-        predictor = Predictor.from_pretrained(model, arguments.sides)
-        reports[names[Path(model)]] = measure(predictor, dataset, number)
-    images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
-    for path in arguments.results:
-        results = read_results(path, images)
-        reports[names[path]] = evaluate_recall(images[:number], results)
-    console = Console()
-    for table in (average_table(reports, dataset.name), recall_table(reports, dataset.name)):
-        console.print(to_rich(table))
+    # Whatever can be wrong is found now, and not after an hour.
+    methods: dict[str, Method] = {
+        names[Path(model)]: Predictor.from_pretrained(
+            model, arguments.sides, device=arguments.device, batch=arguments.batch
+        ).masks
+        for model in models
+    }
     if arguments.output:
-        write(arguments.output, reports, dataset.name)
-        console.print(f"recall.json, recall.md and recall.png are in {arguments.output}")
+        require_writable(arguments.output)
+    images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
+    results = {names[path]: read_results(path, images) for path in arguments.results}
+    chosen = choose_images(dataset, models, arguments.limit, arguments.include_trained)
+    judged = [images[i] for i in chosen.places] if images else []
+    measures: dict[str, Callable[[], RecallReport]] = {
+        **{name: partial(measure, m, dataset, chosen.places) for name, m in methods.items()},
+        **{name: partial(evaluate_recall, judged, found) for name, found in results.items()},
+    }
+    reports: dict[str, RecallReport] = {}
+    label = chosen.label(dataset.name)
+    for name, measured in measures.items():
+        reports[name] = measured()
+        if arguments.output:
+            write(arguments.output, reports, label)
+    tell(reports, label, arguments.output)
     return 0
 
 
-def method_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """What tables call these files: their stems, or the whole paths where stems are the same."""
-    stems = [path.stem for path in dict.fromkeys(paths)]
-    return {p: p.stem if stems.count(p.stem) == 1 else str(p) for p in paths}
+def require_writable(folder: Path) -> None:
+    """Make the folder. Raises ValueError if nothing can be written there."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+
+
+def choose_images(
+    dataset: Dataset, models: Sequence[str], limit: int | None, included: bool
+) -> Chosen:
+    """The images to measure on: without those that one of the models was trained on, unless they
+    are ``included``. Says what was left out. Raises ValueError if nothing is left.
+    """
+    known = [recorded(read_card(model), model) for model in models]
+    for model, pictures in zip(models, known, strict=True):
+        if pictures is None:
+            print(
+                f"{model}: its file does not say on which images it was trained; none is left out",
+                file=sys.stderr,
+            )
+    chosen = choose(dataset, union(known), limit or len(dataset), included)
+    if chosen.trained and not included:
+        words = f"left out {chosen.trained:,} images that a model was trained on"
+        if not chosen.places:
+            raise UserError(
+                f"{dataset.name}: {words}, which are all; measure on others, or give "
+                "--include-trained"
+            )
+        print(f"{dataset.name}: {words}; --include-trained takes them in", file=sys.stderr)
+    return chosen
+
+
+def tell(reports: Reports, data: str, output: Path | None) -> None:
+    """Print both tables, and where the files are."""
+    console = Console()
+    for table in (average_table(reports, data), recall_table(reports, data)):
+        console.print(to_rich(table))
+    if output:
+        console.print(f"recall.json, recall.md and recall.png are in {output}")
 
 
 def write(folder: Path, reports: Reports, data: str) -> None:
     """All figures as JSON, both tables as Markdown, recall against IoU as a picture."""
-    with whole_file(folder / "recall.json") as file:
-        file.write(json.dumps(to_json(reports, data), indent=1).encode())
-    tables = (average_table(reports, data), recall_table(reports, data))
-    with whole_file(folder / "recall.md") as file:
-        file.write("\n".join(map(to_markdown, tables)).encode())
-    plot_recall(folder / "recall.png", reports, data)
-
-
-def measure(predictor: Predictor, dataset: Dataset, images: int) -> RecallReport:
-    """Recall of a model's proposals on the first so many images of a data set."""
-    return summarize(match(image, masks) for image, masks in find(predictor, dataset, images))
-
-
-def find(
-    predictor: Predictor, dataset: Dataset, images: int
-) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
-    """The first so many images of a data set, each with a model's masks on it, best first."""
-    number = min(images, len(dataset))
-    bar = track(range(number), f"evaluating on {dataset.name}", console=Console(stderr=True))
-    for index in bar:
-        image = dataset[index]
-        yield image, list(predictor(image.path).masks())
+    with writing(folder):
+        with whole_file(folder / "recall.json") as file:
+            file.write(json.dumps(to_json(reports, data), indent=1).encode())
+        tables = (average_table(reports, data), recall_table(reports, data))
+        with whole_file(folder / "recall.md") as file:
+            file.write("\n".join(map(to_markdown, tables)).encode())
+        plot_recall(folder / "recall.png", reports, data)

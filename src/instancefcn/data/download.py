@@ -22,7 +22,7 @@ from pooch.hashes import hash_matches
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.data.archives import SBD, VOC, Archive, file_size, missing, space_needed
-from instancefcn.data.splits import read_split
+from instancefcn.data.splits import read_split, shipped_split
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, the bytes done, and all bytes."""
@@ -113,8 +113,9 @@ def unpack(archive: Archive, path: Path, folder: Path, report: Report) -> None:
 def write_splits(folder: Path) -> dict[Path, int]:
     """The lists that recipes read and the archives have not, and how many images each has.
 
-    "fit" and "dev" of VOC's segmentation are its train and val: what comparisons learn from and are
-    measured on. "voc2012_train" and "voc2012_val" of SBD are the images of VOC's
+    "fit" and "dev" of VOC's segmentation are the lists inside the package: what models that ship
+    and comparisons learn from and are measured on. They are no part of VOC's own split: "fit" has
+    images of VOC's val. "voc2012_train" and "voc2012_val" of SBD are the images of VOC's
     ImageSets/Main/train.txt and val.txt that SBD has, in VOC's order: 5,623 and 5,732 of the
     published data, which the paper trains and tests on (Dai et al. 2016, section 4.1; Hariharan et
     al. 2014). Those of a missing set are left out, and so are "fit" and "dev" where the folder has
@@ -122,18 +123,16 @@ def write_splits(folder: Path) -> dict[Path, int]:
     """
     voc, objects = VOC.target(folder) / "ImageSets", SBD.target(folder) / "inst"
     written = {}
-    for official, own, sbd in (("train", "fit", "voc2012_train"), ("val", "dev", "voc2012_val")):
-        segmented, listed = (
-            voc / "Segmentation" / f"{official}.txt",
-            voc / "Main" / f"{official}.txt",
-        )
-        mine = segmented.with_name(f"{own}.txt")
-        if segmented.is_file() and not mine.exists():
-            names = read_split(segmented)
+    for name in ("fit", "dev"):
+        mine = voc / "Segmentation" / f"{name}.txt"
+        if mine.parent.is_dir() and not mine.exists():
+            names = shipped_split(f"voc2012_{name}")
             written[_write_split(mine, names)] = len(names)
+    for name in ("train", "val"):
+        listed = voc / "Main" / f"{name}.txt"
         if listed.is_file() and objects.is_dir():
             names = tuple(n for n in read_split(listed) if (objects / f"{n}.mat").is_file())
-            written[_write_split(objects.with_name(f"{sbd}.txt"), names)] = len(names)
+            written[_write_split(objects.with_name(f"voc2012_{name}.txt"), names)] = len(names)
     return written
 
 

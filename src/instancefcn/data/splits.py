@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from importlib.resources import files
 from pathlib import Path
 
 from instancefcn.core.errors import UserError
+
+SHIPPED = Path(str(files("instancefcn"))) / "splits"
+"""The lists inside the package: the images of each set that a model or a table of ours rests on,
+"SET_PART.txt".
+"""
 
 
 def image_id(name: str) -> int:
@@ -22,3 +28,8 @@ def read_split(path: Path) -> tuple[str, ...]:
         others = ", ".join(sorted(p.stem for p in path.parent.glob("*.txt"))) or "none"
         raise UserError(f"{path}: no such split; splits found there: {others}") from None
     return tuple(line.split()[0] for line in lines if line.strip())
+
+
+def shipped_split(name: str) -> tuple[str, ...]:
+    """The names of a list inside the package, e.g. "voc2012_fit". Raises ValueError without it."""
+    return read_split(SHIPPED / f"{name}.txt")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, repeat
 from operator import itemgetter
+from pathlib import Path
 
 import rich.box
 import rich.table
@@ -34,6 +35,17 @@ class Table:
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def method_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """What tables call these files: a run's model by its folder, others by their stems; by their
+    whole paths those that would be called the same.
+    """
+    short = {
+        path: path.absolute().parent.name if path.stem == "model" else path.stem for path in paths
+    }
+    names = list(short.values())
+    return {p: name if names.count(name) == 1 else str(p) for p, name in short.items()}
 
 
 def average_table(reports: Reports, data: str) -> Table:

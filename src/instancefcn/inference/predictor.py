@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from instancefcn.core.candidates import Candidates, merge
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Rle
 from instancefcn.data.images import read_image, to_rgb
 from instancefcn.inference.engines import Engine, TorchEngine
 from instancefcn.inference.ranking import Selection, ranked
@@ -99,6 +100,10 @@ class Predictor:
                     return
                 taken = [awaited.popleft() for _ in range(min(self.batch, len(awaited)))]
                 yield from self._of_decoded(taken)
+
+    def masks(self, images: Iterable[AnyImage]) -> Iterator[tuple[Rle, ...]]:
+        """The masks of each image, best first, in order: see ``stream``."""
+        return (proposals.masks() for proposals in self.stream(images))
 
     def _of_decoded(self, images: Sequence[Future[Pixels]]) -> Iterator[Proposals]:
         whole: list[Pixels] = []

@@ -84,6 +84,11 @@ def load_model(name: str | Path, trust: Sequence[str] = ()) -> Model:
     return Model(network.eval(), header["network"], header["inference"], header["card"])
 
 
+def read_card(name: str | Path, trust: Sequence[str] = ()) -> Mapping[str, Any]:
+    """What a model file says of where it comes from. Raises as ``load_model``."""
+    return load_model(name, trust).card
+
+
 def build(description: Mapping[str, Any], source: str, trust: Sequence[str] = ()) -> InstanceFCN:
     """The network that a description names, its weights random; ``source`` is for messages."""
     for path in _class_paths(description):

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.data.identity import KEY
 from instancefcn.evaluation.recall import Matches, match, summarize
 from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
@@ -24,6 +25,7 @@ from instancefcn.network.tensors import read_tensors, write_tensors
 from instancefcn.training.log import RunLog
 from instancefcn.training.loop import CHECKPOINT, Step, train
 from instancefcn.training.recipe import ReadRecipe, Recipe
+from instancefcn.training.trained_on import trained_on
 
 MODEL, COPY = "model.safetensors", "recipe.yaml"
 FREE = (
@@ -120,6 +122,7 @@ def gathered(matches: list[Matches], fabric: Fabric) -> list[Matches]:
 
 def write_model(path: Path, network: InstanceFCN, read: ReadRecipe, step: int) -> None:
     card = {"recipe": read.text, "step": step, "torch": torch.__version__}
+    card[KEY] = trained_on(read.recipe)
     Model(network, read.description, read.recipe.inference, card).save(path)
 
 
