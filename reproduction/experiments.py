@@ -14,6 +14,7 @@ import torch
 
 from dev_sets import COCO, NUCLEI, VOC
 from instancefcn.apps.train import require_same_run
+from instancefcn.inference.settings import Inference
 from instancefcn.network.models import load_model
 from instancefcn.training.recipe import read_recipe, shipped_recipes
 
@@ -93,7 +94,8 @@ def trained(run: Run, overrides: Sequence[str]) -> bool:
     if not run.model.exists():
         return False
     model = load_model(run.model)
-    return model.card["step"] == read.recipe.steps and model.inference == read.recipe.inference
+    used = Inference.of(model.inference, str(run.model))
+    return model.card["step"] == read.recipe.steps and used == read.recipe.inference
 
 
 def gpus() -> int:

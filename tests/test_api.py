@@ -26,7 +26,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     ),
     "Predictor.from_pretrained": (
         instancefcn.Predictor.from_pretrained,
-        ["name", "sides", "selection"],
+        ["name", "sides", "selection", "trust"],
     ),
     "Predictor()": (instancefcn.Predictor.__call__, ["self", "image"]),
     "Predictor.at": (instancefcn.Predictor.at, ["self", "image", "x", "y"]),
@@ -35,7 +35,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
         instancefcn.Proposals.__init__,
         ["self", "scores", "boxes", "windows", "logits", "height", "width"],
     ),
-    "load_model": (instancefcn.load_model, ["name"]),
+    "load_model": (instancefcn.load_model, ["name", "trust"]),
 }
 
 

@@ -33,7 +33,7 @@ def _any_algorithm() -> Iterator[None]:
 
 
 def save(read: ReadRecipe, path: Path) -> Path:
-    Model(read.recipe.network, read.description, read.recipe.inference, {}).save(path)
+    Model(read.recipe.network, read.description, read.recipe.inference.plain(), {}).save(path)
     return path
 
 
@@ -57,15 +57,6 @@ def test_a_value_of_null_is_kept(recipe: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.yaml"
     copy.write_text(read.text)
     assert read_recipe(str(copy)).recipe.sampling.windows is None
-
-
-def test_a_short_file_on_top_of_a_recipe(recipe: Path, tmp_path: Path) -> None:
-    short = tmp_path / "short.yaml"
-    short.write_text("steps: 5\nevaluate: []\ninference: {sides: [32]}\n")
-    changed = read_recipe(str(recipe), ["--config", str(short), "--batch", "2"]).recipe
-    assert (changed.steps, changed.batch, changed.evaluate) == (5, 2, [])
-    assert changed.inference == {"sides": [32]}
-    assert changed.paste == read_recipe(str(recipe)).recipe.paste
 
 
 def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
@@ -111,7 +102,9 @@ def test_a_value_named_in_part_keeps_the_other_parts(tmp_path: Path) -> None:
 def test_a_name_with_a_dot_is_refused_over_a_base(tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
     over.write_text("base: parts-5\nmatching.margin: 2.0\n")
-    with pytest.raises(ValueError, match=r"over\.yaml: 'matching.margin' has a dot; write it nes"):
+    with pytest.raises(
+        ValueError, match=r"over\.yaml: 'matching.margin' has a dot .*; write values nested"
+    ):
         read_recipe(str(over))
 
 
@@ -126,12 +119,14 @@ def test_what_cannot_be_built_names_the_file(tmp_path: Path) -> None:
 def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
     over.write_text(f"base: {base}\nsteps: 7\n")
-    with pytest.raises(ValueError, match=r"over\.yaml: its base .* is no recipe that ships; give"):
+    with pytest.raises(
+        ValueError, match=r"over\.yaml: its base .* is no recipe that ships; (give|did)"
+    ):
         read_recipe(str(over))
 
 
 def test_a_base_on_the_command_line_is_refused() -> None:
-    with pytest.raises(ValueError, match="base 'paper' on the command line; write it into the"):
+    with pytest.raises(ValueError, match="base on the command line; write it into the"):
         read_recipe("parts-5", ["--base", "paper"])
 
 

@@ -103,7 +103,7 @@ def test_the_papers_recipe_is_the_papers(paper: Recipe) -> None:
     assert branch.mask_head.hidden.out_channels == 512
     assert branch.objectness_head.hidden.out_channels == 512
     assert isinstance(paper.augmentation, FullImages)
-    assert paper.augmentation.sides == tuple(paper.inference["sides"]) == PAPER_SIDES
+    assert paper.augmentation.sides == paper.inference.sides == PAPER_SIDES
     assert (paper.sampling.positives, paper.sampling.windows) == (128, 256)
     assert (paper.steps, paper.batch, paper.paste, paper.decay_average) == (40_000, 8, 0, 0)
     optimizer = paper.optimizer(paper.network.parameters())
@@ -122,7 +122,7 @@ def test_the_papers_rate_falls_after_32000_steps(paper: Recipe) -> None:
 def test_every_window_of_a_voc_image_is_assembled(paper: Recipe) -> None:
     """500 x 500 pixels, the largest that VOC has, at stride 8."""
     cells = sum((-(-side // 8)) ** 2 for side in PAPER_SIDES)
-    assert cells < paper.inference["selection"]["windows"]
+    assert cells < paper.inference.selection.windows
 
 
 def test_finetune_goes_on_with_the_network_of_general() -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
+from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count
 from instancefcn.core.files import whole_file
 from instancefcn.core.geometry import proposals_to_rle
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="measure these COCO results, or this COCO data set with scores, too",
     )
+    add_trust_argument(parser)
     parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
     parser.add_argument("--limit", type=count, help="only the first so many images")
     parser.add_argument(
@@ -64,9 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     number = min(arguments.limit or len(dataset), len(dataset))
     models = arguments.model or ([] if arguments.results else ["general"])
     names = method_names([*map(Path, models), *arguments.results])
+    trust = trusted(arguments)
     reports: dict[str, RecallReport] = {}
     for model in models:
-        predictor = Predictor.from_pretrained(model, arguments.sides)
+        predictor = Predictor.from_pretrained(model, arguments.sides, trust=trust)
         reports[names[Path(model)]] = measure(predictor, dataset, number)
     images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
     for path in arguments.results:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from instancefcn.apps.evaluate import measure
+from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.data.checks import require_sound
@@ -26,7 +27,8 @@ from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import Model
 from instancefcn.network.tensors import read_tensors, write_tensors
 from instancefcn.training.loop import CHECKPOINT, Step, train
-from instancefcn.training.recipe import ReadRecipe, Recipe, read_recipe
+from instancefcn.training.readiness import require_ready
+from instancefcn.training.recipe import ReadRecipe, Recipe, read_recipe, recipe_help
 
 LOG_EVERY = 10
 MODEL, LOG, COPY = "model.safetensors", "log.jsonl", "recipe.yaml"
@@ -44,18 +46,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=argparse.REMAINDER,
         metavar="...",
         help="--output DIR (default: runs/RECIPE; a run that was stopped goes on), --devices N, "
-        "--accelerator NAME, and the recipe's own values, e.g. --steps 100 --data DIR; "
+        "--accelerator NAME, --trust PACKAGE, and the recipe's own values, e.g. --steps 100 "
+        "--data DIR --optimizer.init_args.lr 0.001; "
         "`instancefcn train RECIPE --help` lists them",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = argparse.ArgumentParser(add_help=False)
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_argument("--output", type=Path)
     options.add_argument("--accelerator", default="auto")
     options.add_argument("--devices", type=int, default=1)
+    options.add_argument("--help", "-h", action="store_true")
+    add_trust_argument(options)
     own, overrides = options.parse_known_args(arguments.overrides)
-    read = read_recipe(arguments.recipe, overrides)
+    trust = trusted(own)
+    if own.help:
+        print(recipe_help(arguments.recipe, trust))
+        return 0
+    read = read_recipe(arguments.recipe, overrides, trust)
+    require_ready(read.recipe)
     folder = own.output or Path("runs") / Path(arguments.recipe).stem
     fabric = to_fabric(own.accelerator, own.devices, read.recipe.precision)
     fabric.launch()
@@ -221,7 +231,7 @@ def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe) -> dict[str, float
 
 def write_model(path: Path, network: InstanceFCN, read: ReadRecipe, step: int) -> None:
     card = {"recipe": read.text, "step": step, "torch": torch.__version__}
-    Model(network, read.description, read.recipe.inference, card).save(path)
+    Model(network, read.description, read.recipe.inference.plain(), card).save(path)
 
 
 def renew_inference(path: Path, read: ReadRecipe) -> None:
@@ -229,9 +239,10 @@ def renew_inference(path: Path, read: ReadRecipe) -> None:
     Its weights stay as they are.
     """
     weights, header = read_tensors(path)
-    if header["inference"] != read.recipe.inference:
+    inference = read.recipe.inference.plain()
+    if header["inference"] != inference:
         card = {**header["card"], "recipe": read.text}
-        write_tensors(path, weights, {**header, "inference": read.recipe.inference, "card": card})
+        write_tensors(path, weights, {**header, "inference": inference, "card": card})
 
 
 def _bar() -> Progress:

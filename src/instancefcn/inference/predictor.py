@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from instancefcn.core.types import Level, Proposals
 from instancefcn.data.images import read_image, to_rgb
 from instancefcn.inference.ranking import Selection, propose
 from instancefcn.inference.sampling import sample
+from instancefcn.inference.settings import Inference
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import load_model
 
@@ -51,29 +52,25 @@ class Predictor:
         name: str | Path,
         sides: Sequence[int] | None = None,
         selection: Selection | None = None,
+        trust: Collection[str] = (),
     ) -> Predictor:
         """The predictor of a model file, or of a model that ships ("general").
 
-        ``sides`` and ``selection`` take the place of the file's own settings.
+        ``sides`` and ``selection`` take the place of the file's own settings. ``trust`` names the
+        packages whose classes the file may name: see ``load_model``.
         """
-        model = load_model(name)
-        settings = dict(model.inference)
+        model = load_model(name, trust)
+        settings = Inference.of(model.inference, str(name))
         if sides:
-            settings["sides"] = sides
+            settings = replace(settings, sides=tuple(sides))
         if selection:
-            settings["selection"] = asdict(selection)
-        try:
-            return cls.of(model.network, settings)
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{name}: its settings for inference are not of this version ({error!r}); "
-                "write the model again"
-            ) from None
+            settings = replace(settings, selection=selection)
+        return cls.of(model.network, settings)
 
     @classmethod
-    def of(cls, network: InstanceFCN, settings: Mapping[str, Any]) -> Predictor:
+    def of(cls, network: InstanceFCN, settings: Inference) -> Predictor:
         """A predictor by the settings of a recipe or of a model file."""
-        return cls(network, settings["sides"], Selection(**settings.get("selection", {})))
+        return cls(network, settings.sides, settings.selection, settings.longest)
 
     @torch.inference_mode()
     def __call__(self, image: AnyImage) -> Proposals:

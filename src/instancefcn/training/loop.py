@@ -21,7 +21,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.types import GREY, Level, Sample
 from instancefcn.data.stream import SampleStream
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.network.models import load_model
+from instancefcn.network.models import differing, read_weights
 from instancefcn.network.tensors import read_tensors
 from instancefcn.training.checkpoint import TrainingState
 from instancefcn.training.losses import Loss
@@ -238,11 +238,8 @@ def load_start(network: InstanceFCN, source: Path | str) -> None:
     Raises ValueError, naming it, unless it has the same tensors in the same shapes. Windows may
     be of another size: no weight depends on m.
     """
-    weights = load_model(source).network.state_dict()
-    own = network.state_dict()
-    shared = own.keys() & weights.keys()
-    wrong = sorted(own.keys() ^ weights.keys())
-    wrong += sorted(name for name in shared if own[name].shape != weights[name].shape)
+    weights = read_weights(source)
+    wrong = differing(network.state_dict(), weights)
     if wrong:
         raise UserError(
             f"{source}: a model of another network, {len(wrong)} tensors are missing on one side "
