@@ -44,19 +44,17 @@ class Inference:
     def of(cls, values: Any, source: str) -> Inference:
         """Read the plain values of a model file. Raises UserError, naming ``source``."""
         if not isinstance(values, Mapping):
-            raise UserError(
-                f"{source}: its settings for inference are not of this version; write the model again"
-            )
+            raise UserError(f"{source}: its settings for inference are no mapping; write it again")
         parser = plain_parser()
         parser.add_class_arguments(cls)
         try:
             read = parser.instantiate(parse(parser, values, get_type_hints(cls), (), source))
+            return cls(read.sides, read.selection, read.longest)
         except UserError as error:
             reason = str(error).removeprefix(f"{source}: ")
             raise UserError(
                 f"{source}: its settings for inference are not of this version: {reason}"
             ) from None
-        return cls(read.sides, read.selection, read.longest)
 
     def plain(self) -> dict[str, Any]:
         """The same as plain values, as JSON would give them back."""

@@ -103,7 +103,9 @@ def _parsed(
     parser = plain_parser()
     parser.add_argument("--network", type=InstanceFCN, required=True)
     try:
-        return parser, parse(parser, {"network": description}, {}, trust, source)
+        return parser, parse(
+            parser, {"network": description}, {"network": InstanceFCN}, trust, source
+        )
     except UserError as error:
         reason = str(error).removeprefix(f"{source}: ")
         raise UserError(f"{source}: describes no network of this version: {reason}") from None

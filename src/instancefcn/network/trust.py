@@ -95,8 +95,8 @@ class Trust:
             return
         package = path.partition(".")[0]
         raise UserError(
-            f"{self.source}: names the class {shown(named)}, whose code is not trusted; if you know "
-            f'what it does, allow it: --trust {package}, or trust=("{package}",) in Python'
+            f"{self.source}: names the class {shown(named)}, whose code is not trusted; if you "
+            f'know what it does, allow it: --trust {package}, or trust=("{package}",) in Python'
         )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_loader
 
-from instancefcn.core.errors import UserError
-from instancefcn.network.trust import LONGEST, Trust
+from instancefcn.core.errors import UserError, nearest
+from instancefcn.network.trust import LONGEST, Trust, shown
 
 PLAIN = "instancefcn-plain"
 """A mode in which a word stays a word: jsonargparse's own would read it as YAML, with classes."""
@@ -37,7 +37,9 @@ def parse(
     ``hints`` are the types by name. Raises UserError, naming ``source``, for others.
     """
     for name, value in values.items():
-        Trust(trust, source).check(value, hints.get(name, Any))
+        if name not in hints:
+            raise UserError(f"{source}: no value is called {shown(name)}; {nearest(name, hints)}")
+        Trust(trust, source).check(value, hints[name])
     try:
         # A copy, since the parser writes into what it is given.
         parsed: Namespace = parser.parse_object(deepcopy(dict(values)))

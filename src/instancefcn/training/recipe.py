@@ -179,8 +179,6 @@ def merged_values(path: Path, overrides: Sequence[str], where: str) -> Values:
     if any("base" in layer for layer in line):
         raise UserError(f"{where}: base on the command line; write it into the file")
     values = lay_all([*_layers(path), *line])
-    for name in values.keys() - HINTS.keys():
-        raise UserError(f"{where}: a recipe has no {name!r}; {nearest(name, HINTS)}")
     fields = Recipe.__dataclass_fields__
     places = {name: str(values.get(name, fields[name].default)) for name in ("data", "weights")}
     filled: Values = fill_in(values, places, where)
