@@ -27,7 +27,7 @@ def test_parts_that_do_not_fit_are_one_line() -> None:
     network = small_network()
     head = network.get_submodule("branches.0.objectness_head")
     head.hidden = nn.Conv2d(13, 8, 3)
-    with pytest.raises(UserError, match="do not fit one another .*13 channels") as error:
+    with pytest.raises(UserError, match=r"do not fit one another .*13 channels") as error:
         require_fit(network)
     assert "\n" not in str(error.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,17 @@ import yaml
 from lightning_fabric import Fabric
 
 from builders import small_network
+from instancefcn.core.errors import UserError
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.models import Model, load_model
 from instancefcn.training.loop import load_start, train
-from instancefcn.training.recipe import ReadRecipe, read_recipe, shipped_recipes
+from instancefcn.training.recipe import (
+    ReadRecipe,
+    Recipe,
+    read_recipe,
+    recipe_help,
+    shipped_recipes,
+)
 from shapes import write_recipe, write_shapes
 
 
@@ -128,6 +136,82 @@ def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None
 def test_a_base_on_the_command_line_is_refused() -> None:
     with pytest.raises(ValueError, match="base on the command line; write it into the"):
         read_recipe("parts-5", ["--base", "paper"])
+
+
+SGD = "torch.optim.SGD"
+
+
+def test_the_command_line_is_a_layer_as_a_file_is(tmp_path: Path) -> None:
+    """No argument of the old class stays: both optimizers have a ``weight_decay``."""
+    over = tmp_path / "over.yaml"
+    over.write_text(
+        f"base: parts-5\noptimizer: {{class_path: {SGD}, init_args: {{lr: 1.0e-2}}}}\n"
+        "inference: {selection: {top: 7}}\n"
+    )
+    line = ["--optimizer.lr", "1e-2", "--optimizer", SGD, "--inference.selection.top=7"]
+    file, words = read_recipe(str(over)), read_recipe("parts-5", line)
+    assert file.text.replace("base: parts-5", "base: null") == words.text
+    optimizer = words.recipe.optimizer([torch.nn.Parameter(torch.zeros(1))])
+    assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.01, 0)
+    base = read_recipe("parts-5").recipe.inference
+    assert words.recipe.inference == replace(base, selection=replace(base.selection, top=7))
+
+
+def test_a_recipe_runs_no_command(tmp_path: Path) -> None:
+    """Not as a class, nor by a word, nor as YAML in a word, nor from a file that a word names."""
+    mark, evil = tmp_path / "mark", tmp_path / "evil.yaml"
+    command = {"class_path": "os.system", "init_args": {"command": f"touch {mark}"}}
+    evil.write_text(yaml.safe_dump(command))
+    for value in (command, "os.system", yaml.safe_dump(command), json.dumps(command), str(evil)):
+        for name in ("optimizer", "augmentation", "schedule", "network", "inference", "matching"):
+            path = tmp_path / "attack.yaml"
+            path.write_text(yaml.safe_dump({"base": "parts-5", name: value}))
+            with pytest.raises(UserError) as error:
+                read_recipe(str(path))
+            assert "\n" not in str(error.value)
+            assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (["--stepz", "3"], "no value is called stepz; did you mean steps?"),
+        (["--optimizer.lrr", "3"], "AdamW has no argument lrr; did you mean lr?"),
+        (["--inference.sidez", "[3]"], "Inference has no argument sidez; did you mean sides?"),
+        (["--inference.sides", "[0]"], "sides: 0 pixels"),
+        (["--matching.margn", "3"], "Matching has no argument margn; did you mean margin?"),
+        (["--augmentation.sides", "[a]"], "Expected a <class 'int'>. Got value: a"),
+        (["--steps", "many"], "Expected a <class 'int'>. Got value: many"),
+        (["--steps", "null"], "Expected a <class 'int'>. Got value: None"),
+        (["--steps", "0"], "steps: 0; give 1 or more"),
+        (["--decay_average", "1.5"], "decay_average: 1.5; give 0 to 1"),
+        (["--paste", "7"], "paste: 7.0; give 0 to 1"),
+        (["--paste", ".nan"], "paste"),
+        (["--clip", "0"], "clip: 0.0; give more than 0"),
+        (["--workers", "-1"], "workers: -1; give 0 or more"),
+        (["--seed", "-1"], "seed: -1"),
+        (["--pretrained_rate", "-1"], "pretrained_rate: -1.0"),
+        (["--sampling.positives", "-3"], "sampling.positives: -3"),
+        (["--schedule.warmup", "-3"], "warmup: -3"),
+        (["--pretrained", "${data"], "${data is unknown"),
+        (["--train", "[]"], "no data set to train on"),
+        (["--network", "null"], "network"),
+    ],
+)
+def test_a_value_out_of_range_is_one_line(line: list[str], reason: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_recipe("parts-5", line)
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+def test_help_lists_every_value_with_what_it_is_in_the_recipe() -> None:
+    lines = recipe_help("finetune").splitlines()
+    names = [line[2:].split()[0] for line in lines if line.startswith("--")]
+    assert sorted(names) == sorted(Recipe.__dataclass_fields__)
+    assert "--steps 2000" in lines
+    assert "    the length of the run." in lines
 
 
 def test_words_stay_words(recipe: Path) -> None:

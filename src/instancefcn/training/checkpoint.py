@@ -91,9 +91,12 @@ def _nested(flat: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of ``_flat``; which parameters a group has is taken from the optimizer's own."""
     state: dict[int, dict[str, Any]] = {}
     groups = [dict(group) for group in own["param_groups"]]
+    last = sum(len(group["params"]) for group in groups) - 1
     for name, value in flat.items():
         kind, number, key = name.split(".", 2)
         index = int(number)
+        if kind == "state" and not 0 <= index <= last:
+            raise LookupError(f"{name}, but parameters 0 to {last}")
         holder = state.setdefault(index, {}) if kind == "state" else groups[index]
         holder[key] = tuple(value) if isinstance(value, list) else value  # as JSON has no tuples
     return {"state": state, "param_groups": groups}
