@@ -53,16 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    options.add_argument("--output", type=Path)
-    options.add_argument("--accelerator", default="auto")
-    options.add_argument("--devices", type=int, default=1)
-    options.add_argument("--help", "-h", action="store_true")
-    add_trust_argument(options)
+    options = to_options(arguments.recipe)
     own, overrides = options.parse_known_args(arguments.overrides)
     trust = trusted(own)
     if own.help:
-        print(recipe_help(arguments.recipe, trust))
+        print(options.format_help() + "\n" + recipe_help(arguments.recipe, trust))
         return 0
     read = read_recipe(arguments.recipe, overrides, trust)
     require_ready(read.recipe)
@@ -77,6 +72,24 @@ def run(arguments: argparse.Namespace) -> int:
     follow(read, folder, fabric)
     part(fabric)
     return 0
+
+
+def to_options(recipe: str) -> argparse.ArgumentParser:
+    """The options that are no values of the recipe."""
+    options = argparse.ArgumentParser(
+        prog=f"instancefcn train {recipe}",
+        usage="%(prog)s [OPTION ...] [--NAME VALUE ...]",
+        epilog="Values of the recipe, as they are in it; --optimizer.init_args.lr VALUE names a "
+        "part of one, and a class that is named anew starts without the old one's arguments:",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    options.add_argument("--output", type=Path, metavar="DIR", help="default: runs/RECIPE")
+    options.add_argument("--accelerator", default="auto", metavar="NAME", help="cpu, cuda, mps")
+    options.add_argument("--devices", type=int, default=1, metavar="N", help="default: 1")
+    options.add_argument("--help", "-h", action="store_true", help="show this")
+    add_trust_argument(options)
+    return options
 
 
 def part(fabric: Fabric) -> None:

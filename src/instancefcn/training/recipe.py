@@ -27,6 +27,7 @@ from instancefcn.data.dataset import Dataset
 from instancefcn.data.stream import Augmentation
 from instancefcn.inference.settings import Inference
 from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.trust import shown
 from instancefcn.network.typed import dumped, parse, plain_parser
 from instancefcn.training.layers import Values, fill_in, lay_all, read_layer, words_to_layers
 from instancefcn.training.losses import Loss
@@ -157,7 +158,7 @@ def read_recipe(
     UserError, naming the file, for a recipe that cannot be built.
     """
     path = _find(source)
-    where = " ".join([str(path), *(("with", *overrides) if overrides else ())])
+    where = f"{path} with {shown(' '.join(overrides))}" if overrides else str(path)
     parser = recipe_parser()
     typed = parse(parser, merged_values(path, overrides, where), HINTS, trust, where)
     text = dumped(parser, typed)
@@ -221,7 +222,9 @@ def recipe_help(source: str, trust: Collection[str] = ()) -> str:
     values = yaml.safe_load(dumped(parser, typed))
     lines = []
     for parameter in docstring_parser.parse(str(Recipe.__doc__)).params:
-        flow = yaml.safe_dump(values[parameter.arg_name], default_flow_style=True, width=inf)
+        flow = yaml.safe_dump(
+            values[parameter.arg_name], default_flow_style=True, width=inf, sort_keys=False
+        )
         value = flow.removesuffix("\n").removesuffix("\n...")
         lines.append(f"--{parameter.arg_name} {value}")
         lines.append(indent(str(parameter.description), "    "))
