@@ -16,6 +16,7 @@ import torch
 from dev_sets import COCO, NUCLEI, VOC, DevSet
 from instancefcn.data.identity import recorded, union
 from instancefcn.evaluation.measuring import choose
+from instancefcn.inference.settings import Inference
 from instancefcn.network.models import load_model, read_card
 from instancefcn.training.recipe import read_recipe, shipped_recipes
 from instancefcn.training.run import require_same_run
@@ -96,7 +97,8 @@ def trained(run: Run, overrides: Sequence[str]) -> bool:
     if not run.model.exists():
         return False
     model = load_model(run.model)
-    return model.card["step"] == read.recipe.steps and model.inference == read.recipe.inference
+    used = Inference.of(model.inference, str(run.model))
+    return model.card["step"] == read.recipe.steps and used == read.recipe.inference
 
 
 def gpus() -> int:

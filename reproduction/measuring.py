@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dev_sets import DevSet
+from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.recall import COUNTS, IOUS, Matches, match
 from instancefcn.evaluation.touching import ADJOINING, RING, touching_only
-from instancefcn.network.tensors import read_tensors, write_tensors
 from results_page import commit
 
 RULES = [list(COUNTS), IOUS.tolist(), ADJOINING, RING]

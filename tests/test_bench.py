@@ -48,10 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_voc(folder / "data" / "VOCdevkit" / "VOC2012", pictures)
     recipe = yaml.safe_load(write_recipe(folder, annotations).read_text())
     annotations.rename(folder / "data" / "pennfudan" / "instances_dev.json")
-    network = {
-        "class_path": "instancefcn.network.fcn.InstanceFCN",
-        "init_args": recipe["network"],
-    }
+    network = recipe["network"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Model(build(network, "the tests"), network, {"sides": [32, SIDE]}, {})

@@ -108,7 +108,7 @@ def test_the_model_card_has_the_recipes_windows() -> None:
     )
     card = " ".join((ROOT / "docs" / "weights.md").read_text().split())
     assert f"{in_words(windows)} pixels of the input" in card
-    assert f"shorter sides of {in_words(recipe.inference['sides'])} pixels" in card
+    assert f"shorter sides of {in_words(recipe.inference.sides)} pixels" in card
 
 
 def in_words(numbers: Sequence[int]) -> str:

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import time
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from instancefcn.apps.cli import main
+from instancefcn.core.tensors import read_tensors
 from instancefcn.data.images import read_image
 from instancefcn.inference.predictor import Predictor
 from instancefcn.network.models import load_model
-from instancefcn.network.tensors import read_tensors
 from instancefcn.training.log import RunLog
 from instancefcn.training.run import changes
 from shapes import write_recipe, write_shapes
@@ -35,8 +37,15 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(recipe: Path) -> Path:
     run = recipe.parent / "undisturbed"
-    subprocess.run([*COMMAND, str(recipe), "--output", str(run)], check=True, env=_environment())
+    assert main(["train", str(recipe), "--output", str(run)]) == 0
     return run
+
+
+@pytest.fixture(autouse=True)
+def _any_algorithm() -> Iterator[None]:
+    """Training asks for deterministic algorithms; other tests need not."""
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def test_a_run_leaves_a_model_logs_and_its_recipe(undisturbed: Path, recipe: Path) -> None:
@@ -94,8 +103,7 @@ def test_a_run_goes_on_with_another_number_of_workers_and_a_torn_log(
     shutil.copytree(undisturbed, run)
     log = run / "log.jsonl"
     log.write_text(log.read_text() + '{"step": 6, "objec')
-    command = [*COMMAND, str(recipe), "--output", str(run), "--workers", "1"]
-    subprocess.run(command, check=True, env=_environment())
+    assert main(["train", str(recipe), "--output", str(run), "--workers", "1"]) == 0
     RunLog(run).write(7, {"mask": 0.0})
     steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
     assert steps == sorted(steps)
@@ -117,21 +125,20 @@ def test_what_makes_it_another_run(old: str, new: str, expected: list[str]) -> N
     assert changes(old, new) == expected
 
 
-def test_a_finished_run_without_its_model_is_told(undisturbed: Path, recipe: Path) -> None:
+def test_a_finished_run_without_its_model_is_told(
+    undisturbed: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = recipe.parent / "gone"
     shutil.copytree(undisturbed, run)
     (run / "model.safetensors").unlink()
-    command = [*COMMAND, str(recipe), "--output", str(run)]
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "its model.safetensors is gone" in done.stderr
+    assert main(["train", str(recipe), "--output", str(run)]) == 2
+    assert "its model.safetensors is gone" in capsys.readouterr().err
 
 
 def test_a_finished_run_takes_another_inference(undisturbed: Path, recipe: Path) -> None:
     run = recipe.parent / "inference"
     shutil.copytree(undisturbed, run)
-    command = [*COMMAND, str(recipe), "--output", str(run), "--inference", "{sides: [32, 64]}"]
-    subprocess.run(command, check=True, env=_environment())
+    assert main(["train", str(recipe), "--output", str(run), "--inference.sides", "[32, 64]"]) == 0
     assert Predictor.from_pretrained(run / "model.safetensors").sides == (32, 64)
     weights, header = read_tensors(run / "model.safetensors")
     same, before = read_tensors(undisturbed / "model.safetensors")
@@ -184,16 +191,26 @@ def test_two_processes_train_as_one(recipe: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(
-    undisturbed: Path, recipe: Path, arguments: list[str], words: str
+    undisturbed: Path,
+    recipe: Path,
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     filled = [a.format(recipe=recipe, killed=undisturbed) for a in arguments]
-    done = subprocess.run(
-        [*COMMAND, *filled], env=_environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("instancefcn train: error: ")
+    if "--output" not in filled:
+        filled += ["--output", f"{undisturbed}-mistaken"]
+    assert main(["train", *filled]) == 2
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert printed.strip().splitlines()[-1].startswith("instancefcn train: error: ")
+
+
+def test_help_lists_the_recipes_values(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(recipe), "--help"]) == 0
+    printed = capsys.readouterr().out
+    for line in ("--output", "--trust", "--steps 6", "--paste 0.5"):
+        assert line in printed
 
 
 def _environment() -> dict[str, str]:

@@ -483,7 +483,7 @@ def test_a_dozen_is_drawn_at_most() -> None:
 def test_resized_proposals_keep_their_shape() -> None:
     proposals = random_proposals(30)
     twice = resized(proposals, 140, 100)
-    torch.testing.assert_close(twice.boxes, proposals.boxes * 2)
+    torch.testing.assert_close(twice.windows, proposals.windows * 2)
     for small, large in zip(proposals.masks(), twice.masks(), strict=True):
         difference = decode(large).sum() / 4 - decode(small).sum()
         assert abs(difference) <= 0.1 * decode(small).sum() + 6

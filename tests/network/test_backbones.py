@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import VGG16_Weights, vgg16
 
+from instancefcn.core.tensors import read_tensors
 from instancefcn.network import backbones
 from instancefcn.network.backbones import Backbone, FeaturePyramid, FullPrecision, Vgg16
-from instancefcn.network.tensors import read_tensors
 
 WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
 ENCODERS = (

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from instancefcn.core.errors import UserError
+from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import Model, build, load_model, shipped
-from instancefcn.network.tensors import read_tensors, write_tensors
 
 DESCRIPTION: dict[str, Any] = {
     "class_path": "instancefcn.network.fcn.InstanceFCN",
@@ -111,6 +113,7 @@ def test_models_that_ship_load_by_name(name: str) -> None:
 
 FOREIGN = "foreign_classes.Head"
 ARGUMENTS = {"channels": 8, "hidden": 8, "k": 3}
+HEAD: dict[str, Any] = {"class_path": "instancefcn.network.heads.ScoreMapHead"}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,9 @@ def test_foreign_classes_are_named_and_never_imported(
     write_tensors(
         tmp_path / "model", {}, {"network": description, "inference": INFERENCE, "card": CARD}
     )
-    with pytest.raises(ValueError, match=rf"model: names the class {FOREIGN}.*only name") as error:
+    with pytest.raises(
+        ValueError, match=rf"model: .*names the class {FOREIGN}, .*--trust f"
+    ) as error:
         load_model(tmp_path / "model")
     assert "\n" not in str(error.value)
     assert not trace.exists()
@@ -172,7 +177,7 @@ def test_an_encoder_is_a_name_and_no_class(
         (described(mask_head=None), "mask_head"),
         (
             described(mask_head={"class_path": "instancefcn.network.heads.Nothing"}),
-            "no attribute 'Nothing'",
+            "no class instancefcn.network.heads.Nothing",
         ),
         (described(mask_head={"class_path": "instancefcn.nothing.Head"}), "instancefcn.nothing"),
         (
@@ -213,6 +218,40 @@ def test_other_files_are_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"photo\.jpg: not a safetensors file") as error:
         load_model(tmp_path / "photo.jpg")
     assert "\n" not in str(error.value)
+
+
+LARGE = copy.deepcopy(DESCRIPTION)
+LARGE["init_args"]["backbone"]["init_args"] = {"encoder": "regnety_2560", "channels": 8}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": LARGE},
+        {"network": described(mask_head=HEAD | {"init_args": {**ARGUMENTS, "hidden": 10**7}})},
+        {"network": described(mask_head=HEAD | {"init_args": {**ARGUMENTS, "hidden": 10**30}})},
+        {"network": described(mask_head=HEAD | {"init_args": {**ARGUMENTS, "hidden": -3}})},
+        {"network": described(objectness_head={"channels": 8, "hidden": 8, "prior": 1.0})},
+        {"network": described(objectness_head={"channels": 8, "hidden": 8, "prior": 7.0})},
+        {"network": None},
+        {"card": None},
+        {"card": []},
+    ],
+)
+def test_a_header_that_asks_too_much_is_one_line(
+    path: Path, change: dict[str, Any], tmp_path: Path
+) -> None:
+    """Nothing is allocated for it: the largest network here would take 3.5 GB."""
+    resource = pytest.importorskip("resource", reason="measures memory by getrusage")
+    tensors, header = read_tensors(path)
+    write_tensors(tmp_path / "large", tensors, {**header, **change})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=r"large: ") as error:
+        load_model(tmp_path / "large")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * (1 if sys.platform == "darwin" else 1024) < 300e6
 
 
 @pytest.mark.parametrize("fault", ["missing", "additional", "shape"])

@@ -156,7 +156,7 @@ def test_a_further_head_learns_and_answers_beside_the_others(images: Tensor) -> 
 
 
 @pytest.mark.parametrize(
-    ("m", "maps", "centres"), [(20, [0], [0]), (21, [0, 1], [1]), (21, [0], [])]
+    ("m", "maps", "centres"), [(20, [0], [0]), (1001, [0], [0]), (21, [0, 1], [1]), (21, [0], [])]
 )
 def test_branches_that_cannot_be_are_refused(
     m: int, maps: Sequence[int], centres: Sequence[int]

@@ -14,9 +14,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from builders import make_sample
+from instancefcn.core.tensors import read_tensors
 from instancefcn.core.types import Sample
 from instancefcn.data.stream import SampleStream
-from instancefcn.network.tensors import read_tensors
 from instancefcn.training.batches import Collate, by_size, padded
 from instancefcn.training.loop import TrainingStep, backward
 from instancefcn.training.recipe import Recipe, read_recipe

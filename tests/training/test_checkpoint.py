@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import ASGD, SGD, AdamW, Optimizer, Rprop
 from torch.optim.swa_utils import AveragedModel
 
-from instancefcn.network.tensors import read_tensors, write_tensors
+from instancefcn.core.errors import UserError
+from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.training.checkpoint import TrainingState
 
 # --- round trips
@@ -148,10 +149,34 @@ def test_what_is_no_safetensors_file_is_told_in_one_line(
 
 # --- training states
 
+
+class Distance(SGD):
+    """As Prodigy and others, it keeps what it has learnt in its groups: numbers and a tensor."""
+
+    def __init__(self, parameters: Iterable[Any]) -> None:
+        super().__init__(parameters, lr=0.1)
+        for group in self.param_groups:
+            group |= {"d": 1e-3, "k": 0, "seen": (0, 1), "far": torch.zeros(2), "none": None}
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            group["k"] += 1
+            group["d"] = group["d"] * 1.1 + 1 / 3
+            group["seen"] = (group["k"], group["d"])
+            group["far"] = group["far"] + group["d"]
+            group["lr"] = group["d"] / 10
+            for parameter in group["params"]:
+                self.state[parameter]["plain"] = group["d"]
+        super().step(closure)
+
+
 OPTIMIZERS: dict[str, Callable[[Iterable[Any]], Optimizer]] = {
     "AdamW": lambda parameters: AdamW(parameters, lr=0.01, weight_decay=0.1),
     "AMSGrad": lambda parameters: AdamW(parameters, lr=0.01, amsgrad=True),
     "SGD": lambda parameters: SGD(parameters, lr=0.1),
+    "ASGD": lambda parameters: ASGD(parameters, lr=0.1, t0=1),
+    "Rprop": lambda parameters: Rprop(parameters, lr=0.1),
+    "Distance": Distance,
     "momentum": lambda parameters: SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01),
 }
 
@@ -212,6 +237,10 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path, optimizer: str, step
     run.train(range(steps, 6))
     resumed.train(range(steps, 6))
     assert_same(resumed.values(), run.values())
+    for one, other in zip(run.optimizer.param_groups, resumed.optimizer.param_groups, strict=True):
+        assert {k: str(v) for k, v in one.items() if k != "params"} == {
+            k: str(v) for k, v in other.items() if k != "params"
+        }
 
 
 def test_restoring_fills_the_same_objects(tmp_path: Path) -> None:
@@ -232,6 +261,46 @@ def test_a_state_of_another_network_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"checkpoint: no training state .*size mismatch") as error:
         run.state.restore(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer.state.0.exp_avg", torch.zeros(3)),
+        ("optimizer.state.0.exp_avg", torch.zeros(2, 4, 3, 3, 3)),
+        ("optimizer.state.9.exp_avg", torch.zeros(3)),
+        ("optimizer.group.7.lr", torch.zeros(3)),
+        ("optimizer.state.x.exp_avg", torch.zeros(3)),
+        ("optimizer.nothing", torch.zeros(3)),
+        ("other.0", torch.zeros(3)),
+        ("step", None),
+        ("step", -1),
+        ("step", "3"),
+        ("optimizer", None),
+        ("optimizer", [3]),
+        ("optimizer", {"group.0.betas": 3}),
+    ],
+)
+def test_a_spoilt_state_is_told_in_one_line(tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "checkpoint"
+    run = Run("AdamW")
+    run.train(range(2))
+    run.state.save(path, 2)
+    tensors, header = read_tensors(path)
+    (tensors if isinstance(value, Tensor) else header)[name] = value
+    write_tensors(path, tensors, header)
+    with pytest.raises(UserError, match="checkpoint: no training state") as error:
+        Run("AdamW").state.restore(path)
+    assert "\n" not in str(error.value)
+
+
+def test_what_json_cannot_hold_is_told_in_one_line(tmp_path: Path) -> None:
+    run = Run("SGD")
+    run.optimizer.param_groups[0]["object"] = object()
+    with pytest.raises(UserError, match="SGD keeps what no checkpoint holds") as error:
+        run.state.save(tmp_path / "checkpoint", 1)
+    assert "\n" not in str(error.value)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(

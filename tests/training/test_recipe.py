@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,17 @@ import yaml
 from lightning_fabric import Fabric
 
 from builders import small_network
+from instancefcn.core.errors import UserError
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.models import Model, load_model
 from instancefcn.training.loop import load_start, train
-from instancefcn.training.recipe import ReadRecipe, read_recipe, shipped_recipes
+from instancefcn.training.recipe import (
+    ReadRecipe,
+    Recipe,
+    read_recipe,
+    recipe_help,
+    shipped_recipes,
+)
 from shapes import write_recipe, write_shapes
 
 
@@ -33,7 +41,7 @@ def _any_algorithm() -> Iterator[None]:
 
 
 def save(read: ReadRecipe, path: Path) -> Path:
-    Model(read.recipe.network, read.description, read.recipe.inference, {}).save(path)
+    Model(read.recipe.network, read.description, read.recipe.inference.plain(), {}).save(path)
     return path
 
 
@@ -59,15 +67,6 @@ def test_a_value_of_null_is_kept(recipe: Path, tmp_path: Path) -> None:
     assert read_recipe(str(copy)).recipe.sampling.windows is None
 
 
-def test_a_short_file_on_top_of_a_recipe(recipe: Path, tmp_path: Path) -> None:
-    short = tmp_path / "short.yaml"
-    short.write_text("steps: 5\nevaluate: []\ninference: {sides: [32]}\n")
-    changed = read_recipe(str(recipe), ["--config", str(short), "--batch", "2"]).recipe
-    assert (changed.steps, changed.batch, changed.evaluate) == (5, 2, [])
-    assert changed.inference == {"sides": [32]}
-    assert changed.paste == read_recipe(str(recipe)).recipe.paste
-
-
 def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
     """What it names is its own, what it leaves out its base's, or its base's base's."""
     over = tmp_path / "over.yaml"
@@ -84,11 +83,10 @@ def test_no_argument_of_the_bases_class_stays(tmp_path: Path) -> None:
     own class's default.
     """
     over = tmp_path / "over.yaml"
-    branch = "{m: 21, objectness_head: {channels: 96, hidden: 96}, maps: [1], centres: [1]"
     head = "{class_path: instancefcn.baselines.deepmask.SlidingHead, init_args: {channels: 96}}"
     sgd = "{class_path: torch.optim.SGD, init_args: {lr: 0.1}}"
     over.write_text(
-        f"base: parts-5\nnetwork: {{branches: [{branch}, mask_head: {head}}}]}}\noptimizer: {sgd}\n"
+        f"base: parts-5\nnetwork: {{init_args: {{mask_head: {head}}}}}\noptimizer: {sgd}\n"
     )
     recipe = read_recipe(str(over)).recipe
     sliding = recipe.network.get_submodule("branches.0.mask_head.encode")
@@ -111,7 +109,9 @@ def test_a_value_named_in_part_keeps_the_other_parts(tmp_path: Path) -> None:
 def test_a_name_with_a_dot_is_refused_over_a_base(tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
     over.write_text("base: parts-5\nmatching.margin: 2.0\n")
-    with pytest.raises(ValueError, match=r"over\.yaml: 'matching.margin' has a dot; write it nes"):
+    with pytest.raises(
+        ValueError, match=r"over\.yaml: 'matching.margin' has a dot .*; write values nested"
+    ):
         read_recipe(str(over))
 
 
@@ -126,13 +126,91 @@ def test_what_cannot_be_built_names_the_file(tmp_path: Path) -> None:
 def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
     over.write_text(f"base: {base}\nsteps: 7\n")
-    with pytest.raises(ValueError, match=r"over\.yaml: its base .* is no recipe that ships; give"):
+    with pytest.raises(
+        ValueError, match=r"over\.yaml: its base .* is no recipe that ships; (give|did)"
+    ):
         read_recipe(str(over))
 
 
 def test_a_base_on_the_command_line_is_refused() -> None:
-    with pytest.raises(ValueError, match="base 'paper' on the command line; write it into the"):
+    with pytest.raises(ValueError, match="base on the command line; write it into the"):
         read_recipe("parts-5", ["--base", "paper"])
+
+
+SGD = "torch.optim.SGD"
+
+
+def test_the_command_line_is_a_layer_as_a_file_is(tmp_path: Path) -> None:
+    """No argument of the old class stays: both optimizers have a ``weight_decay``."""
+    over = tmp_path / "over.yaml"
+    over.write_text(
+        f"base: parts-5\noptimizer: {{class_path: {SGD}, init_args: {{lr: 1.0e-2}}}}\n"
+        "inference: {selection: {top: 7}}\n"
+    )
+    line = ["--optimizer.lr", "1e-2", "--optimizer", SGD, "--inference.selection.top=7"]
+    file, words = read_recipe(str(over)), read_recipe("parts-5", line)
+    assert file.text.replace("base: parts-5", "base: null") == words.text
+    optimizer = words.recipe.optimizer([torch.nn.Parameter(torch.zeros(1))])
+    assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.01, 0)
+    base = read_recipe("parts-5").recipe.inference
+    assert words.recipe.inference == replace(base, selection=replace(base.selection, top=7))
+
+
+def test_a_recipe_runs_no_command(tmp_path: Path) -> None:
+    """Not as a class, nor by a word, nor as YAML in a word, nor from a file that a word names."""
+    mark, evil = tmp_path / "mark", tmp_path / "evil.yaml"
+    command = {"class_path": "os.system", "init_args": {"command": f"touch {mark}"}}
+    evil.write_text(yaml.safe_dump(command))
+    for value in (command, "os.system", yaml.safe_dump(command), json.dumps(command), str(evil)):
+        for name in ("optimizer", "augmentation", "schedule", "network", "inference", "matching"):
+            path = tmp_path / "attack.yaml"
+            path.write_text(yaml.safe_dump({"base": "parts-5", name: value}))
+            with pytest.raises(UserError) as error:
+                read_recipe(str(path))
+            assert "\n" not in str(error.value)
+            assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (["--stepz", "3"], "no value is called stepz; did you mean steps?"),
+        (["--optimizer.lrr", "3"], "AdamW has no argument lrr; did you mean lr?"),
+        (["--inference.sidez", "[3]"], "Inference has no argument sidez; did you mean sides?"),
+        (["--inference.sides", "[0]"], "sides: 0 pixels"),
+        (["--matching.margn", "3"], "Matching has no argument margn; did you mean margin?"),
+        (["--augmentation.sides", "[a]"], "Expected a <class 'int'>. Got value: a"),
+        (["--steps", "many"], "Expected a <class 'int'>. Got value: many"),
+        (["--steps", "null"], "Expected a <class 'int'>. Got value: None"),
+        (["--steps", "0"], "steps: 0; give 1 or more"),
+        (["--decay_average", "1.5"], "decay_average: 1.5; give 0 to 1"),
+        (["--paste", "7"], "paste: 7.0; give 0 to 1"),
+        (["--paste", ".nan"], "paste"),
+        (["--clip", "0"], "clip: 0.0; give more than 0"),
+        (["--workers", "-1"], "workers: -1; give 0 or more"),
+        (["--seed", "-1"], "seed: -1"),
+        (["--pretrained_rate", "-1"], "pretrained_rate: -1.0"),
+        (["--sampling.positives", "-3"], "sampling.positives: -3"),
+        (["--schedule.warmup", "-3"], "warmup: -3"),
+        (["--pretrained", "${data"], "${data is unknown"),
+        (["--train", "[]"], "no data set to train on"),
+        (["--network", "null"], "network"),
+    ],
+)
+def test_a_value_out_of_range_is_one_line(line: list[str], reason: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_recipe("parts-5", line)
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+def test_help_lists_every_value_with_what_it_is_in_the_recipe() -> None:
+    lines = recipe_help("finetune").splitlines()
+    names = [line[2:].split()[0] for line in lines if line.startswith("--")]
+    assert sorted(names) == sorted(Recipe.__dataclass_fields__)
+    assert "--steps 2000" in lines
+    assert "    the length of the run." in lines
 
 
 def test_words_stay_words(recipe: Path) -> None:
@@ -167,7 +245,7 @@ def test_a_run_goes_on_from_a_model(recipe: Path, tmp_path: Path) -> None:
 def test_windows_of_another_size_share_the_weights(recipe: Path, tmp_path: Path) -> None:
     model = save(read_recipe(str(recipe), ["--seed", "1"]), tmp_path / "model.safetensors")
     content = yaml.safe_load(recipe.read_text())
-    content["network"]["branches"][0]["m"] = 21
+    content["network"]["init_args"]["sizes"] = [21]
     wider = tmp_path / "wider.yaml"
     wider.write_text(yaml.safe_dump(content))
     network = read_recipe(str(wider)).recipe.network
@@ -192,7 +270,7 @@ def test_another_network_is_refused(recipe: Path, tmp_path: Path) -> None:
 def test_a_tensor_of_another_shape_is_refused(recipe: Path, tmp_path: Path) -> None:
     model = save(read_recipe(str(recipe)), tmp_path / "model.safetensors")
     content = yaml.safe_load(recipe.read_text())
-    content["network"]["branches"][0]["mask_head"]["init_args"]["k"] = 5
+    content["network"]["init_args"]["k"] = 5
     other = tmp_path / "k5.yaml"
     other.write_text(yaml.safe_dump(content))
     with pytest.raises(ValueError, match=r"2 tensors are .* 'branches.0.mask_head.score.bias'"):

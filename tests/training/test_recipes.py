@@ -103,7 +103,7 @@ def test_the_papers_recipe_is_the_papers(paper: Recipe) -> None:
     assert branch.mask_head.hidden.out_channels == 512
     assert branch.objectness_head.hidden.out_channels == 512
     assert isinstance(paper.augmentation, FullImages)
-    assert paper.augmentation.sides == tuple(paper.inference["sides"]) == PAPER_SIDES
+    assert paper.augmentation.sides == paper.inference.sides == PAPER_SIDES
     assert (paper.sampling.positives, paper.sampling.windows) == (128, 256)
     assert (paper.steps, paper.batch, paper.paste, paper.decay_average) == (40_000, 8, 0, 0)
     optimizer = paper.optimizer(paper.network.parameters())
@@ -122,7 +122,7 @@ def test_the_papers_rate_falls_after_32000_steps(paper: Recipe) -> None:
 def test_every_window_of_a_voc_image_is_assembled(paper: Recipe) -> None:
     """500 x 500 pixels, the largest that VOC has, at stride 8."""
     cells = sum((-(-side // 8)) ** 2 for side in PAPER_SIDES)
-    assert cells < paper.inference["selection"]["windows"]
+    assert cells < paper.inference.selection.windows_per_side
 
 
 def test_finetune_goes_on_with_the_network_of_general() -> None:
@@ -149,16 +149,16 @@ def differences(name: str, other: str) -> dict[str, tuple[Any, Any]]:
     return {k: v for k, v in differ.items() if k != ".base"}
 
 
-BRANCH = ".network.init_args.branches.0.init_args"
+NETWORK = ".network.init_args"
 
 
 @pytest.mark.parametrize("k", [1, 3, 7])
 def test_recipes_of_parts_differ_in_their_number_only(k: int) -> None:
-    assert differences(f"parts-{k}", "parts-5") == {f"{BRANCH}.mask_head.init_args.k": (k, 5)}
+    assert differences(f"parts-{k}", "parts-5") == {f"{NETWORK}.k": (k, 5)}
 
 
 def test_recipes_of_nuclei_differ_in_the_number_of_parts_only() -> None:
-    assert differences("nuclei-1", "nuclei-5") == {f"{BRANCH}.mask_head.init_args.k": (1, 5)}
+    assert differences("nuclei-1", "nuclei-5") == {f"{NETWORK}.k": (1, 5)}
 
 
 def test_crops_differ_in_what_is_trained_on_only() -> None:
@@ -172,7 +172,7 @@ def test_crops_differ_in_what_is_trained_on_only() -> None:
 )
 def test_deepmask_differs_in_its_mask_head_only(deepmask: str, other: str) -> None:
     changed = differences(deepmask, other)
-    assert {path.removeprefix(f"{BRANCH}.").split(".")[0] for path in changed} == {"mask_head"}
+    assert {path.removeprefix(f"{NETWORK}.").split(".")[0] for path in changed} == {"mask_head"}
 
 
 @pytest.mark.parametrize("recipe", ["5-crops", "deepmask-crops"])

@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 from rich.console import Console
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
+from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count
 from instancefcn.apps.output import writing
 from instancefcn.core.errors import UserError
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="measure these COCO results, or this COCO data set with scores, too",
     )
+    add_trust_argument(parser)
     parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
     parser.add_argument("--device", help="where models run: cpu, cuda, cuda:1, mps (cpu)")
     parser.add_argument(
@@ -71,10 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
     models = arguments.model or ([] if arguments.results else ["general"])
     names = method_names([*map(Path, models), *arguments.results])
+    trust = trusted(arguments)
     # Whatever can be wrong is found now, and not after an hour.
     methods: dict[str, Method] = {
         names[Path(model)]: Predictor.from_pretrained(
-            model, arguments.sides, device=arguments.device, batch=arguments.batch
+            model,
+            arguments.sides,
+            device=arguments.device,
+            batch=arguments.batch,
+            trust=trust,
         ).masks
         for model in models
     }

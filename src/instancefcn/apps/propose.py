@@ -15,6 +15,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("paths", nargs="+", metavar="PATH", help="an image, a folder or a pattern")
     add("--output", type=Path, required=True, metavar="DIR", help="where the files go")
     add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
+    add_trust_argument(parser)
     add("--top", type=count, metavar="N", help="masks an image, default: the model's (1000)")
     add("--min-score", type=share, metavar="P", help="no masks below, 0 to 1, default: 0")
     add(
@@ -87,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _predictor(arguments: argparse.Namespace) -> Predictor:
-    predictor = Predictor.from_pretrained(arguments.model, arguments.sides)
+    trust = trusted(arguments)
+    predictor = Predictor.from_pretrained(arguments.model, arguments.sides, trust=trust)
     if arguments.min_score is not None:
         predictor = predictor.with_selection(min_score=arguments.min_score)
     if arguments.top is not None:

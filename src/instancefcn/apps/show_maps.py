@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
@@ -25,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("paths", nargs="+", metavar="IMAGE", help="an image, a folder or a pattern")
     add("--output", type=Path, default=Path(), metavar="DIR", help="for DIR/score_maps/*.png")
     add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
+    add_trust_argument(parser)
     add("--fcn", metavar="FILE", help="a model trained with k = 1, to show beside it")
     add(
         "--level",
@@ -37,10 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 2 if an image failed; the others are done all the same."""
     sources = to_sources(find_images(arguments.paths))
-    predictor = Predictor.from_pretrained(arguments.model)
+    trust = trusted(arguments)
+    predictor = Predictor.from_pretrained(arguments.model, trust=trust)
     ks = parts_of_levels(predictor, arguments.model)
     _check_level(arguments.level, len(ks))
-    fcn = _fcn(arguments.fcn, predictor)
+    fcn = _fcn(arguments.fcn, predictor, trust)
     done = 0
     for source in sources:
         try:
@@ -59,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if done == len(sources) else 2
 
 
-def _fcn(name: str | None, predictor: Predictor) -> Predictor | None:
+def _fcn(name: str | None, predictor: Predictor, trust: Sequence[str]) -> Predictor | None:
     """The plain FCN, to see images at the sizes at which the model sees them."""
     if name is None:
         return None
-    fcn = Predictor.from_pretrained(name, predictor.sides)
+    fcn = Predictor.from_pretrained(name, predictor.sides, trust=trust)
     require_plain(parts_of_levels(fcn, name), name)
     return fcn
 

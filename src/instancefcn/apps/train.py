@@ -12,10 +12,12 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.core.errors import UserError
 from instancefcn.data.checks import require_sound
 from instancefcn.training.loop import Step
-from instancefcn.training.recipe import ReadRecipe, read_recipe
+from instancefcn.training.readiness import require_ready
+from instancefcn.training.recipe import ReadRecipe, read_recipe, recipe_help
 from instancefcn.training.run import MODEL, follow, keep_recipe
 
 
@@ -26,18 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=argparse.REMAINDER,
         metavar="...",
         help="--output DIR (default: runs/RECIPE; a run that was stopped goes on), --devices N, "
-        "--accelerator NAME, and the recipe's own values, e.g. --steps 100 --data DIR; "
+        "--accelerator NAME, --trust PACKAGE, and the recipe's own values, e.g. --steps 100 "
+        "--data DIR --optimizer.init_args.lr 0.001; "
         "`instancefcn train RECIPE --help` lists them",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--output", type=Path)
-    options.add_argument("--accelerator", default="auto")
-    options.add_argument("--devices", type=int, default=1)
+    options = to_options(arguments.recipe)
     own, overrides = options.parse_known_args(arguments.overrides)
-    read = read_recipe(arguments.recipe, overrides)
+    trust = trusted(own)
+    if own.help:
+        print(options.format_help() + "\n" + recipe_help(arguments.recipe, trust))
+        return 0
+    read = read_recipe(arguments.recipe, overrides, trust)
+    require_ready(read.recipe)
     folder = own.output or Path("runs") / Path(arguments.recipe).stem
     fabric = to_fabric(own.accelerator, own.devices, read.recipe.precision)
     fabric.launch()
@@ -49,6 +54,24 @@ def run(arguments: argparse.Namespace) -> int:
     watch(read, folder, fabric)
     part(fabric)
     return 0
+
+
+def to_options(recipe: str) -> argparse.ArgumentParser:
+    """The options that are no values of the recipe."""
+    options = argparse.ArgumentParser(
+        prog=f"instancefcn train {recipe}",
+        usage="%(prog)s [OPTION ...] [--NAME VALUE ...]",
+        epilog="Values of the recipe, as they are in it; --optimizer.init_args.lr VALUE names a "
+        "part of one, and a class that is named anew starts without the old one's arguments:",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    options.add_argument("--output", type=Path, metavar="DIR", help="default: runs/RECIPE")
+    options.add_argument("--accelerator", default="auto", metavar="NAME", help="cpu, cuda, mps")
+    options.add_argument("--devices", type=int, default=1, metavar="N", help="default: 1")
+    options.add_argument("--help", "-h", action="store_true", help="show this")
+    add_trust_argument(options)
+    return options
 
 
 def part(fabric: Fabric) -> None:

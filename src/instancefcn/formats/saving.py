@@ -13,11 +13,11 @@ import numpy as np
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.formats.coco.writing import data_set
 from instancefcn.formats.label_pngs import label_map
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, Source
-from instancefcn.network.tensors import read_tensors, write_tensors
 
 TENSORS = ("scores", "windows", "logits", "level")
 

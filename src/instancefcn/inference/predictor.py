@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -63,22 +63,28 @@ class Predictor:
         *,
         device: str | None = None,
         batch: int = 1,
-        trust: Sequence[str] = (),
+        trust: Collection[str] = (),
     ) -> Predictor:
         """The predictor of a model file, or of a model that ships ("general").
 
         ``sides`` and ``selection`` take the place of the file's own settings. device: as torch
-        names it, "cpu", "cuda", "cuda:1" or "mps". trust: see ``load_model``.
+        names it, "cpu", "cuda", "cuda:1" or "mps". ``trust`` names the packages whose classes the
+        file may name: see ``load_model``.
         """
         model = load_model(name, trust)
-        inference = Inference.of(model.inference, str(name))
-        inference = replace(
-            inference,
-            sides=tuple(sides or inference.sides),
-            selection=selection or inference.selection,
+        settings = Inference.of(model.inference, str(name))
+        if sides:
+            settings = replace(settings, sides=tuple(sides))
+        if selection:
+            settings = replace(settings, selection=selection)
+        return cls.of(TorchEngine(model.network, device), settings, batch)
+
+    @classmethod
+    def of(cls, engine: Engine, settings: Inference, batch: int = 1) -> Predictor:
+        """A predictor by the settings of a recipe or of a model file."""
+        return cls(
+            engine, settings.sides, settings.selection, longest=settings.longest, batch=batch
         )
-        engine = TorchEngine(model.network, device)
-        return cls(engine, inference.sides, inference.selection, batch=batch)
 
     def __call__(self, image: AnyImage) -> Proposals:
         """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""

@@ -1,42 +1,75 @@
-"""How a model is meant to be used: written in a recipe, kept in the model's file."""
+"""How a model is meant to be used: a recipe and a model file both say it with ``Inference``."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from math import inf
+from typing import Any, get_type_hints
 
 from instancefcn.core.errors import UserError
 from instancefcn.inference.ranking import Selection
+from instancefcn.network.typed import parse, plain_parser
+
+MOST_SIDES = 32
+LARGEST_SIDE = 10_000
+"""Pixels. What an image of such a side costs in memory is the user's to judge, up to here."""
 
 
 @dataclass(frozen=True)
 class Inference:
-    """The sizes at which a network sees an image, and which of its masks stay.
+    """The sizes at which a network sees an image, and what is kept of what it says.
 
-    sides: shorter sides in pixels, see ``Predictor``. selection: see ``Selection``.
+    sides: the shorter sides of the samplings, in pixels; each costs a forward pass in proportion
+    to its square. longest: no longer side exceeds ``longest`` times its shorter side's aim.
+    Raises UserError for values out of range.
     """
 
     sides: tuple[int, ...]
     selection: Selection = field(default_factory=Selection)
+    longest: float = 2.5
 
     def __post_init__(self) -> None:
-        if not self.sides or min(self.sides) < 1:
-            raise UserError(
-                f"inference.sides: {list(self.sides)}; give one or more, each at least 1"
-            )
+        if not 1 <= len(self.sides) <= MOST_SIDES:
+            raise UserError(f"sides: {len(self.sides)} of them; give 1 to {MOST_SIDES}")
+        for side in self.sides:
+            if not 1 <= side <= LARGEST_SIDE:
+                raise UserError(f"sides: {side} pixels; give 1 to {LARGEST_SIDE}")
+        if not 1 <= self.longest < inf:
+            raise UserError(f"longest: {self.longest}; give 1 or more")
+        _check(self.selection)
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], source: str) -> Inference:
-        """Of a model file's plain values; UserError, naming ``source``, for other than these."""
+    def of(cls, values: Any, source: str) -> Inference:
+        """Read the plain values of a model file. Raises UserError, naming ``source``."""
+        if not isinstance(values, Mapping):
+            raise UserError(f"{source}: its settings for inference are no mapping; write it again")
+        parser = plain_parser()
+        parser.add_class_arguments(cls)
         try:
-            selection = dict(values.get("selection", {}))
-            selection["repeats"] = tuple(selection.get("repeats", ()))
-            rest = {key: value for key, value in values.items() if key != "selection"}
-            rest["sides"] = tuple(rest["sides"])
-            return cls(**rest, selection=Selection(**selection))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            read = parser.instantiate(parse(parser, values, get_type_hints(cls), (), source))
+            return cls(read.sides, read.selection, read.longest)
+        except UserError as error:
+            reason = str(error).removeprefix(f"{source}: ")
             raise UserError(
-                f"{source}: its settings for inference are not of this version ({error!r}); "
-                "write the model again"
+                f"{source}: its settings for inference are not of this version: {reason}"
             ) from None
+
+    def plain(self) -> dict[str, Any]:
+        """The same as plain values, as JSON would give them back."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
+
+
+def _check(selection: Selection) -> None:
+    for name in ("overlap", "min_score", "repeats"):
+        value = getattr(selection, name)
+        if not all(0 <= share <= 1 for share in (value if isinstance(value, tuple) else (value,))):
+            raise UserError(f"selection.{name}: {value}; give 0 to 1")
+    if not 0 <= selection.confidence < inf:
+        raise UserError(f"selection.confidence: {selection.confidence}; give 0 or more")
+    for each in fields(selection):
+        value = getattr(selection, each.name)
+        if isinstance(value, int) and value < 1:
+            raise UserError(f"selection.{each.name}: {value}; give 1 or more")

@@ -13,6 +13,9 @@ from instancefcn.network.backbones import Backbone
 from instancefcn.network.head import Head, MakeTargets, Targets, Term
 from instancefcn.network.heads import MaskHead, ObjectnessHead
 
+LARGEST_M = 255
+"""Cells along a window's side: 1,000 masks of such windows take 260 MB."""
+
 
 class Branch(nn.Module):
     """The heads for windows of m x m cells, shared over the feature maps that they read.
@@ -35,10 +38,11 @@ class Branch(nn.Module):
         heads: Sequence[Head] = (),
     ) -> None:
         super().__init__()
-        if m % 2 == 0 or len(maps) != len(centres):
+        if m % 2 == 0 or not 1 <= m <= LARGEST_M or len(maps) != len(centres):
             raise UserError(
-                f"a branch of m = {m}, maps {list(maps)}, centres {list(centres)}; expected an "
-                "odd m, so that windows have a centre cell, and as many centres as maps"
+                f"a branch of m = {m}, maps {list(maps)}, centres {list(centres)}; expected an odd "
+                f"m of at most {LARGEST_M}, so that windows have a centre cell and masks a size, "
+                "and as many centres as maps"
             )
         self.m = m
         self.mask_head = mask_head

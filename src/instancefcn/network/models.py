@@ -6,30 +6,28 @@ as in a recipe, ``inference``, how it is meant to be used, and ``card``, where i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
+from torch import Tensor
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.network.tensors import read_tensors, write_tensors
+from instancefcn.network.typed import one_line, parse, plain_parser
 
-OURS = "instancefcn."
-"""Where the classes that a model file may name live: a file must not choose what code runs."""
-
-NAMES = ("encoder",)
-"""The arguments of our classes that are names, not classes."""
+SUFFIX = ".safetensors"
+WEIGHTS = Path(str(files("instancefcn"))) / "weights"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network and what its file says of it."""
+    """A network and what its file says of it, as plain values."""
 
     network: InstanceFCN
     description: Mapping[str, Any]
@@ -37,7 +35,7 @@ class Model:
     card: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write a model file, weights as float16."""
+        """Write a model file, weights as float16. Equal models make equal bytes."""
         write_tensors(
             path,
             {k: v.half() for k, v in self.network.state_dict().items()},
@@ -50,76 +48,119 @@ def shipped() -> list[str]:
     return sorted(f.name[: -len(SUFFIX)] for f in WEIGHTS.iterdir() if f.name.endswith(SUFFIX))
 
 
-SUFFIX = ".safetensors"
-WEIGHTS = Path(str(files("instancefcn"))) / "weights"
-
-
-def load_model(name: str | Path, trust: Sequence[str] = ()) -> Model:
+def load_model(name: str | Path, trust: Collection[str] = ()) -> Model:
     """The model of a file, or one that ships with the package by its name ("general").
 
-    trust: packages whose classes the file may name beside ours.
-
-    Raises ValueError, naming the file, for what is not a model file of ours.
+    ``trust`` names the packages whose classes the file may name, beside our own and torch's: to
+    build a class is to run its code. Raises UserError, naming the file, for what is not a model
+    file of ours. No more memory is taken than a network of the file's own weights needs.
     """
-    path = WEIGHTS / f"{name}{SUFFIX}" if name in shipped() else Path(name)
+    path, weights, header = _read(name)
+    parser, values = _parsed(header["network"], trust, str(path))
+    _require_weights(_outline(parser, values, trust, str(path)), weights, path)
+    network = _built(parser, values, trust, str(path))
+    network.load_state_dict(weights)
+    return Model(network.eval(), header["network"], header["inference"], header["card"])
+
+
+def read_weights(name: str | Path) -> dict[str, Tensor]:
+    """The weights of a model file as float32, its network not built. Raises as ``load_model``."""
+    return _read(name)[1]
+
+
+def read_card(name: str | Path) -> Mapping[str, Any]:
+    """What a model file says of where it comes from. Raises as ``load_model``."""
+    card: Mapping[str, Any] = _read(name)[2]["card"]
+    return card
+
+
+def find_model(name: str | Path) -> Path:
+    """The file of a model, or of one that ships by its name. Raises UserError if there is none."""
+    path = WEIGHTS / f"{name}{SUFFIX}" if str(name) in shipped() else Path(name)
     if not path.exists():
         raise UserError(
             f"{name}: no such model; give a file that `instancefcn train` wrote, "
             f"or one of {', '.join(shipped())}"
         )
+    return path
+
+
+def build(description: Mapping[str, Any], source: str, trust: Collection[str] = ()) -> InstanceFCN:
+    """The network that a description names, its weights random; ``source`` is for messages."""
+    return _built(*_parsed(description, trust, source), trust, source)
+
+
+def _read(name: str | Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]]:
+    path = find_model(name)
     tensors, header = read_tensors(path)
-    if not {"network", "inference", "card"} <= header.keys():
+    entries = {"network", "inference", "card"}
+    strange = any(tensor.is_complex() for tensor in tensors.values())
+    if strange or not entries <= header.keys() or not isinstance(header["card"], dict):
         raise UserError(
             f"{path}: a safetensors file, but no InstanceFCN model; give one that "
             "`instancefcn train` wrote"
         )
-    network = build(header["network"], str(path), trust)
-    try:
-        network.load_state_dict({k: v.float() for k, v in tensors.items()})
-    except RuntimeError as error:
-        raise UserError(
-            f"{path}: its weights do not fit its own description "
-            f"({str(error).splitlines()[-1].strip()}); write the model again"
-        ) from None
-    return Model(network.eval(), header["network"], header["inference"], header["card"])
+    return path, {k: v.float() for k, v in tensors.items()}, header
 
 
-def read_card(name: str | Path, trust: Sequence[str] = ()) -> Mapping[str, Any]:
-    """What a model file says of where it comes from. Raises as ``load_model``."""
-    return load_model(name, trust).card
-
-
-def build(description: Mapping[str, Any], source: str, trust: Sequence[str] = ()) -> InstanceFCN:
-    """The network that a description names, its weights random; ``source`` is for messages."""
-    for path in _class_paths(description):
-        if not path.startswith((OURS, *(f"{package}." for package in trust))):
-            raise UserError(
-                f"{source}: names the class {path}, and a model file may only name classes of "
-                f"{OURS[:-1]}; build the network from its recipe and load the weights into it"
-            )
-    parser = ArgumentParser(exit_on_error=False)
+def _parsed(
+    description: Any, trust: Collection[str], source: str
+) -> tuple[ArgumentParser, Namespace]:
+    parser = plain_parser()
     parser.add_argument("--network", type=InstanceFCN, required=True)
     try:
-        # A copy, since the parser writes into what it is given.
-        values = parser.parse_object({"network": deepcopy(description)})
+        return parser, parse(
+            parser, {"network": description}, {"network": InstanceFCN}, trust, source
+        )
+    except UserError as error:
+        reason = str(error).removeprefix(f"{source}: ")
+        raise UserError(f"{source}: describes no network of this version: {reason}") from None
+
+
+SPOILT = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What our classes raise for numbers that make no network."""
+
+
+def _built(
+    parser: ArgumentParser, values: Namespace, trust: Collection[str], source: str
+) -> InstanceFCN:
+    try:
         network = parser.instantiate(values).network
-    except (ArgumentError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
+    except SPOILT as error:
+        if trust and not isinstance(error, UserError):
+            raise  # someone's own class: its writer wants the traceback
         raise UserError(
-            f"{source}: describes no network of this version ({reason}); write the model again"
+            f"{source}: describes no network of this version ({one_line(error)}); "
+            "write the model again"
         ) from None
     assert isinstance(network, InstanceFCN)
     return network.to(memory_format=torch.channels_last)
 
 
-def _class_paths(description: Any) -> Iterator[str]:
-    """All strings that the parser might take for the path of a class, ``class_path`` or not."""
-    if isinstance(description, str):
-        yield description
-    elif isinstance(description, list):
-        for value in description:
-            yield from _class_paths(value)
-    elif isinstance(description, Mapping):
-        for key, value in description.items():
-            if key not in NAMES:
-                yield from _class_paths(value)
+def _outline(
+    parser: ArgumentParser, values: Namespace, trust: Collection[str], source: str
+) -> Mapping[str, Tensor]:
+    """The shapes of a network's weights, without memory for them: a small file may describe a
+    network that no memory holds.
+    """
+    with torch.device("meta"):
+        return _built(parser, values, trust, source).state_dict()
+
+
+def _require_weights(
+    outline: Mapping[str, Tensor], weights: Mapping[str, Tensor], path: Path
+) -> None:
+    wrong = differing(outline, weights)
+    if wrong:
+        raise UserError(
+            f"{path}: its weights do not fit its own description: {len(wrong)} tensors are missing "
+            f"on one side or of another shape, {wrong[0]!r} the first; write the model again"
+        )
+
+
+def differing(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+    """The names, sorted, of tensors that only one of them has or that differ in shape."""
+    shared = one.keys() & other.keys()
+    return sorted(
+        (one.keys() ^ other.keys()) | {n for n in shared if one[n].shape != other[n].shape}
+    )

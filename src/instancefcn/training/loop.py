@@ -16,11 +16,11 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.tensors import read_tensors
 from instancefcn.data.stream import SampleStream
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.head import Targets
-from instancefcn.network.models import load_model
-from instancefcn.network.tensors import read_tensors
+from instancefcn.network.models import differing, read_weights
 from instancefcn.training.batches import Batch, Collate
 from instancefcn.training.checkpoint import TrainingState
 from instancefcn.training.recipe import Recipe
@@ -212,11 +212,8 @@ def load_start(network: InstanceFCN, source: Path | str) -> None:
     Raises ValueError, naming it, unless it has the same tensors in the same shapes. Windows may
     be of another size: no weight depends on m.
     """
-    weights = load_model(source).network.state_dict()
-    own = network.state_dict()
-    shared = own.keys() & weights.keys()
-    wrong = sorted(own.keys() ^ weights.keys())
-    wrong += sorted(name for name in shared if own[name].shape != weights[name].shape)
+    weights = read_weights(source)
+    wrong = differing(network.state_dict(), weights)
     if wrong:
         raise UserError(
             f"{source}: a model of another network, {len(wrong)} tensors are missing on one side "

@@ -1,27 +1,35 @@
 """A recipe: the whole of a training run as typed values, read from YAML.
 
-The network, its parts, the loss, data sets, augmentation, optimizer and schedule are named by
+The network, data sets, augmentation, optimizer and schedule are named by
 their class and its arguments (jsonargparse's class_path and init_args), so that a new one needs
-no edit here. ``${data}`` in a recipe stands for its own field ``data``.
+no edit here. ``${data}`` in a recipe stands for its own field ``data``. Base, file and command
+line are layers of plain values: see ``training.layers``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from math import inf
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, get_type_hints
 
+import docstring_parser
 import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 from torch.optim import Optimizer
 
-from instancefcn.core.errors import UserError
+from instancefcn.core.errors import UserError, nearest
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.stream import Augmentation
+from instancefcn.inference.settings import Inference
 from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.trust import shown
+from instancefcn.network.typed import dumped, parse, plain_parser
+from instancefcn.training.layers import Values, fill_in, lay_all, read_layer, words_to_layers
 from instancefcn.training.schedules import Schedule
 from instancefcn.training.targets import Matching, Sampling
 
@@ -39,7 +47,7 @@ class Recipe:
         schedule: the factor on the rate at each step.
         steps: the length of the run.
         batch: images a step, over all processes.
-        inference: how the model is meant to be used: ``Predictor``'s sides and selection.
+        inference: how the model is meant to be used: sides and selection.
         data: the folder that the recipe's data sets lie in.
         weights: the folder that pretrained weights lie in.
         pretrained: a safetensors file for the backbone, "download" for its publisher's weights,
@@ -60,9 +68,9 @@ class Recipe:
         save_every: steps between checkpoints.
         workers: processes that make samples.
         base: the recipe that ships which this one is laid over, or null; what this one leaves out
-            is the base's. Of a class or a list that it names, nothing of the base's is left;
-            ``inference`` is one value, too. On the command line a new class keeps those of the old
-            one's arguments that it knows as well, as jsonargparse does it.
+            is the base's. See ``layers.lay_over``.
+
+    Raises UserError, naming the value, for one out of range.
 
     """
 
@@ -74,7 +82,7 @@ class Recipe:
     schedule: Schedule
     steps: int
     batch: int
-    inference: dict[str, Any]
+    inference: Inference
     data: Path = Path("data")
     weights: Path = Path("weights")
     pretrained: str | None = None
@@ -96,9 +104,30 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.train:
             raise UserError("train: no data set to train on; name at least one")
-        for name in ("steps", "batch", "evaluate_every", "evaluate_images", "save_every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}: {getattr(self, name)}; give 1 or more")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                limits = f"{low} or more" if high == inf else f"{low} to {high}"
+                raise UserError(f"{name}: {value}; give {limits}")
+        if not 0 < self.clip <= inf:
+            raise UserError(f"clip: {self.clip}; give more than 0, .inf for none")
+        for name, value in (
+            ("positives", self.sampling.positives),
+            ("windows", self.sampling.windows),
+        ):
+            if value is not None and value < 1:
+                raise UserError(f"sampling.{name}: {value}; give 1 or more, or null for all")
+
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(
+        ["steps", "batch", "evaluate_every", "evaluate_images", "save_every"], (1, inf)
+    ),
+    **dict.fromkeys(["pretrained_rate", "workers"], (0, inf)),
+    "seed": (0, 2**63 - 1),
+    **dict.fromkeys(["paste", "decay_average"], (0, 1)),
+}
+"""The values that a recipe's numbers may have, from the first to the last."""
 
 
 @dataclass(frozen=True)
@@ -116,80 +145,87 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def read_recipe(source: str, overrides: Sequence[str] = ()) -> ReadRecipe:
+def read_recipe(
+    source: str, overrides: Sequence[str] = (), trust: Collection[str] = ()
+) -> ReadRecipe:
     """Read a YAML file, or a recipe that ships by its name, with overrides as on a command line
     ("--steps=10"). The network's first weights follow from the recipe's seed.
 
-    Raises ValueError, naming the file, for a recipe that cannot be built.
+    ``trust`` names the packages whose classes it may name, beside our own and torch's. Raises
+    UserError, naming the file, for a recipe that cannot be built.
     """
+    path = _find(source)
+    where = f"{path} with {shown(' '.join(overrides))}" if overrides else str(path)
+    parser = recipe_parser()
+    typed = parse(parser, merged_values(path, overrides, where), HINTS, trust, where)
+    text = dumped(parser, typed)
+    torch.manual_seed(typed.seed)
+    return ReadRecipe(_built(parser, typed, where), yaml.safe_load(text)["network"], text)
+
+
+def _built(parser: ArgumentParser, typed: Namespace, where: str) -> Recipe:
+    try:
+        built = parser.instantiate(typed)
+        return Recipe(**{name: built[name] for name in Recipe.__dataclass_fields__})
+    except (UserError, RuntimeError) as error:  # torch's word for a layer of -3 channels
+        raise UserError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+def merged_values(path: Path, overrides: Sequence[str], where: str) -> Values:
+    """The plain values of a recipe: its bases', its own and those of the command line in one."""
+    line = words_to_layers(overrides)
+    if any("base" in layer for layer in line):
+        raise UserError(f"{where}: base on the command line; write it into the file")
+    values = lay_all([*_layers(path), *line])
+    fields = Recipe.__dataclass_fields__
+    places = {name: str(values.get(name, fields[name].default)) for name in ("data", "weights")}
+    filled: Values = fill_in(values, places, where)
+    return filled
+
+
+def _find(source: str) -> Path:
     path = shipped_recipes().get(source, Path(source))
     if not path.is_file():
         raise UserError(
-            f"{source}: no such recipe; give a YAML file or one of {', '.join(shipped_recipes())}"
+            f"{source}: no such recipe; give a YAML file, or {nearest(source, shipped_recipes())}"
         )
-    parser = recipe_parser()
-    *below, own = _layers(path)
-    try:
-        texts = (yaml.safe_dump(values, sort_keys=False) for values in below)
-        layers = [f"--config={layer}" for layer in (*texts, path)]
-        values = parser.parse_args([*layers, *overrides])
-        if values.base != own.get("base"):
-            raise TypeError(f"base {values.base!r} on the command line; write it into the file")
-        text = parser.dump(values, skip_unset=False)
-        torch.manual_seed(values.seed)
-        built = parser.instantiate(values)
-        recipe = Recipe(**{name: built[name] for name in Recipe.__dataclass_fields__})
-    except (ArgumentError, TypeError, ValueError) as error:
-        words = f" with {' '.join(overrides)}" if overrides else ""
-        raise UserError(f"{path}{words}: {error}") from None
-    return ReadRecipe(recipe, yaml.safe_load(text)["network"], text)
+    return path
 
 
-def _layers(path: Path) -> list[Mapping[str, Any]]:
-    """A recipe's values, before them what it leaves of its bases'."""
-    own = _values(path)
+def _layers(path: Path) -> list[Values]:
+    """A recipe's values, before them those of its bases."""
+    own = read_layer(path)
     base = own.get("base")
     if base is None:
         return [own]
     if not isinstance(base, str) or base not in shipped_recipes():
         raise UserError(
-            f"{path}: its base {base!r} is no recipe that ships; give one of "
-            f"{', '.join(shipped_recipes())}"
+            f"{path}: its base {base!r} is no recipe that ships; {nearest(base, shipped_recipes())}"
         )
-    dotted = [name for name in own if "." in str(name)]
-    if dotted:
-        raise UserError(f"{path}: {dotted[0]!r} has a dot; write it nested, as its base does")
-    return [*(_left(layer, own) for layer in _layers(shipped_recipes()[base])), own]
-
-
-def _left(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a recipe leaves of its base: those that it does not name, and of what it
-    names in part, the other parts. Where it names a class or a list, nothing is left: the parser
-    would pass on to them the base's arguments of the same names.
-    """
-    left = {}
-    for name, value in base.items():
-        if name not in own:
-            left[name] = value
-        elif isinstance(own[name], Mapping) and "class_path" not in own[name]:
-            left[name] = _left(value, own[name]) if isinstance(value, Mapping) else value
-    return left
-
-
-def _values(path: Path) -> Mapping[str, Any]:
-    """The values of a file; none of one that cannot be read: the parser will say why."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, Mapping) else {}
+    return [*_layers(shipped_recipes()[base]), own]
 
 
 def recipe_parser() -> ArgumentParser:
-    """The parser of recipes and their overrides."""
-    parser = ArgumentParser(
-        prog="instancefcn train RECIPE.yaml", exit_on_error=False, parser_mode="omegaconf+"
-    )
-    parser.add_argument("--config", action="config", help="a recipe")
+    """What makes plain values typed."""
+    parser = plain_parser()
     parser.add_class_arguments(Recipe)
     return parser
+
+
+def recipe_help(source: str, trust: Collection[str] = ()) -> str:
+    """All values of a recipe as the command line takes them, with what they mean."""
+    parser = recipe_parser()
+    typed = parse(parser, merged_values(_find(source), (), source), HINTS, trust, source)
+    values = yaml.safe_load(dumped(parser, typed))
+    lines = []
+    for parameter in docstring_parser.parse(str(Recipe.__doc__)).params:
+        flow = yaml.safe_dump(
+            values[parameter.arg_name], default_flow_style=True, width=inf, sort_keys=False
+        )
+        value = flow.removesuffix("\n").removesuffix("\n...")
+        lines.append(f"--{parameter.arg_name} {value}")
+        lines.append(indent(str(parameter.description), "    "))
+    return "\n".join(lines)
+
+
+HINTS = get_type_hints(Recipe)

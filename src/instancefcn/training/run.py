@@ -14,14 +14,13 @@ from lightning_fabric import Fabric
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.data.identity import KEY
 from instancefcn.evaluation.recall import Matches, match, summarize
 from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
-from instancefcn.inference.settings import Inference
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import Model
-from instancefcn.network.tensors import read_tensors, write_tensors
 from instancefcn.training.log import RunLog
 from instancefcn.training.loop import CHECKPOINT, Step, train
 from instancefcn.training.recipe import ReadRecipe, Recipe
@@ -98,8 +97,7 @@ def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> Iterator[Step]:
 
 def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe, fabric: Fabric) -> dict[str, float]:
     """AR (COCO's definition) on the recipe's evaluation sets; each process measures its share."""
-    inference = Inference.of(recipe.inference, "inference")
-    predictor = Predictor(TorchEngine(network), inference.sides, inference.selection)
+    predictor = Predictor.of(TorchEngine(network), recipe.inference)
     values = {}
     for dataset in recipe.evaluate:
         number = min(recipe.evaluate_images, len(dataset))
@@ -123,7 +121,7 @@ def gathered(matches: list[Matches], fabric: Fabric) -> list[Matches]:
 def write_model(path: Path, network: InstanceFCN, read: ReadRecipe, step: int) -> None:
     card = {"recipe": read.text, "step": step, "torch": torch.__version__}
     card[KEY] = trained_on(read.recipe)
-    Model(network, read.description, read.recipe.inference, card).save(path)
+    Model(network, read.description, read.recipe.inference.plain(), card).save(path)
 
 
 def require_model(folder: Path) -> None:
@@ -140,6 +138,7 @@ def renew_inference(path: Path, read: ReadRecipe) -> None:
     Its weights stay as they are.
     """
     weights, header = read_tensors(path)
-    if header["inference"] != read.recipe.inference:
+    inference = read.recipe.inference.plain()
+    if header["inference"] != inference:
         card = {**header["card"], "recipe": read.text}
-        write_tensors(path, weights, {**header, "inference": read.recipe.inference, "card": card})
+        write_tensors(path, weights, {**header, "inference": inference, "card": card})

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from instancefcn.core.errors import UserError
+
 
 class Schedule(Protocol):
     def __call__(self, step: int, steps: int) -> float:
@@ -22,6 +24,12 @@ class Staircase:
     at: tuple[float, ...] = (0.8,)
     divisor: float = 10.0
 
+    def __post_init__(self) -> None:
+        if not all(0 <= fraction <= 1 for fraction in self.at):
+            raise UserError(f"at: {self.at}; give fractions of the run, 0 to 1")
+        if not 1 <= self.divisor < math.inf:
+            raise UserError(f"divisor: {self.divisor}; give 1 or more")
+
     def __call__(self, step: int, steps: int) -> float:
         return self.divisor ** -sum(step >= round(fraction * steps) for fraction in self.at)
 
@@ -32,6 +40,12 @@ class WarmupCosine:
 
     warmup: int = 200
     floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0 or not 0 <= self.floor <= 1:
+            raise UserError(
+                f"warmup: {self.warmup}, floor: {self.floor}; give 0 steps or more, and 0 to 1"
+            )
 
     def __call__(self, step: int, steps: int) -> float:
         if step < self.warmup:

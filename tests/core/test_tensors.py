@@ -1,0 +1,61 @@
+"""Files of tensors: equal content makes equal bytes; what is not ours is refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from instancefcn.core.errors import UserError
+from instancefcn.core.tensors import read_tensors, write_tensors
+
+GOOD = {"dtype": "F32", "shape": [2, 8], "data_offsets": [0, 64]}
+
+
+def test_equal_content_makes_equal_bytes(tmp_path: Path) -> None:
+    """Alone, safetensors writes the entries of its metadata in another order each time."""
+    tensors = {"b": torch.ones(3), "a": torch.zeros(5, dtype=torch.float16)}
+    header = {f"{letter}": {"text": "ä", "n": [1]} for letter in "qwertyuiop"}
+    backwards = dict(reversed(header.items()))
+    for number in range(12):
+        write_tensors(tmp_path / str(number), tensors, backwards if number % 2 else header)
+    contents = {(tmp_path / str(number)).read_bytes() for number in range(12)}
+    assert len(contents) == 1
+    length = int.from_bytes(contents.pop()[:8], "little")
+    assert length % 8 == 0
+
+
+def write(path: Path, head: Any) -> None:
+    text = head if isinstance(head, bytes) else json.dumps(head).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(64))
+
+
+def test_null_metadata_is_none(tmp_path: Path) -> None:
+    write(tmp_path / "x", {"__metadata__": None, "a": GOOD})
+    tensors, header = read_tensors(tmp_path / "x")
+    assert header == {}
+    assert torch.equal(tensors["a"], torch.zeros(2, 8))
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        ({"__metadata__": 3}, "not a safetensors file"),
+        ({"__metadata__": {"a": 3}}, "not a safetensors file"),
+        ([], "not a safetensors file"),
+        (b'{"__metadata__":' + b"[" * 5000 + b"]" * 5000 + b"}", "not a safetensors file"),
+        ({"a": {**GOOD, "shape": [-2, -8]}}, "not a safetensors file"),
+        ({"a": {**GOOD, "shape": [2**62, 2**62]}}, "not a safetensors file"),
+        ({"a": {**GOOD, "dtype": "F4", "shape": [128]}}, "the type 'F4'"),
+        ({"a": {**GOOD, "dtype": "F8_E8M0", "shape": [64]}}, "the type 'F8_E8M0'"),
+        ({"__metadata__": {"network": "[" * 100_000}, "a": GOOD}, "'network' .* too deep"),
+    ],
+)
+def test_a_strange_header_is_one_line(head: Any, reason: str, tmp_path: Path) -> None:
+    write(tmp_path / "x", head)
+    with pytest.raises(UserError, match=f"x: .*{reason}") as error:
+        read_tensors(tmp_path / "x")
+    assert "\n" not in str(error.value)
