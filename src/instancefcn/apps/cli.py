@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     arguments = parser.parse_args(words)
+    # Of Pillow's warnings none names the file, and all are of images that it read all the same.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         return int(arguments.run(arguments))
     except ValueError as error:
