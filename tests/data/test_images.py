@@ -9,10 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from instancefcn.data.images import image_size, read_image, read_labels, to_rgb
 
@@ -69,6 +71,19 @@ def test_grey_of_more_than_8_bits_is_scaled_by_the_bits_it_uses(tmp_path: Path, 
         image = read_image(tmp_path / f"x.{suffix}")
         np.testing.assert_array_equal(image[0, :, 1], [0, 1, 100, 255])
     np.testing.assert_array_equal(to_rgb(grey.astype(np.uint16))[0, :, 2], [0, 1, 100, 255])
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("name", ["x.png", "raw.tif", "packed.tif"])
+def test_colours_are_scaled_by_the_bits_they_use(tmp_path: Path, name: str, bits: int) -> None:
+    white = 2**bits - 1
+    colours = np.random.default_rng(bits).integers(0, white + 1, (HEIGHT, WIDTH, 3))
+    colours[0, 0] = white
+    packed = [cv2.IMWRITE_TIFF_COMPRESSION, 8 if name == "packed.tif" else 1]
+    bgr = np.ascontiguousarray(colours.astype(np.uint16)[..., ::-1])
+    assert cv2.imwrite(str(tmp_path / name), bgr, packed if name != "x.png" else [])
+    found = read_image(tmp_path / name)
+    np.testing.assert_array_equal(found, (colours * 255 + white // 2) // white)
 
 
 def test_16_bits_are_rounded_to_8(tmp_path: Path) -> None:
@@ -143,6 +158,22 @@ def test_exif_turns_the_image_upright(tmp_path: Path, suffix: str, orientation: 
     np.testing.assert_array_equal(read_image(path), expected)
     assert image_size(path) == expected.shape[:2]
     assert (image_size(path) == (WIDTH, HEIGHT)) == (orientation >= 5)
+
+
+def test_xmp_turns_a_tiff_upright_once(tmp_path: Path) -> None:
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[:10, :15] = 255
+    tags = ImageFileDirectory_v2()
+    tags[700] = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description '
+        b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></x:xmpmeta>'
+    )
+    Image.fromarray(pixels).save(tmp_path / "xmp.tif", tiffinfo=tags)
+    tags[ORIENTATION] = 6
+    Image.fromarray(pixels).save(tmp_path / "both.tif", tiffinfo=tags)
+    for name in ("xmp.tif", "both.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name), np.rot90(pixels, -1))
+        assert image_size(tmp_path / name) == (WIDTH, HEIGHT)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os.path import isfile
@@ -33,6 +34,10 @@ _BYTES_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 _DECODER_BYTES = {"AVIF": 10, "WEBP": 17, "JPEG2000": 20, "progressive": 10}
 """Bytes a pixel while these are decoded, measured. TIFFs may be held twice, others once."""
 
+_FOREIGN = "RGB;16B" if sys.byteorder == "little" else "RGB;16L"
+_OTHER_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": _FOREIGN}
+"""Of Pillow's raw modes: each keeps the more significant byte. N is this machine's."""
+
 _EXIF = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 
 
@@ -61,14 +66,16 @@ def opened(path: Path | str) -> Iterator[ImageFile.ImageFile]:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """1 to 8, by EXIF, if it comes before the pixels: else Pillow would decode the file for it.
+    """1 to 8, how an image lies once it is decoded. Pillow turns TIFFs upright while it does."""
+    return 1 if image.format == "TIFF" else _exif_orientation(image)
 
-    Always 1 of a TIFF, which Pillow itself turns upright.
-    """
-    if image.format == "TIFF" or not any(key in image.info for key in _EXIF):
-        return 1
-    orientation: Any = image.getexif().get(ExifTags.Base.Orientation)
-    return orientation if orientation in range(1, 9) else 1
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Height and width of an image turned upright, before it is decoded."""
+    width, height = image.size
+    known = ExifTags.Base.Orientation in getattr(image, "tag_v2", {})  # a TIFF's size is upright
+    sideways = not known and is_sideways(_exif_orientation(image))
+    return (width, height) if sideways else (height, width)
 
 
 def is_sideways(orientation: int) -> bool:
@@ -84,6 +91,31 @@ def laid_down(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (2, 3, 6, 7):
         lying = lying[:, ::-1]
     return np.swapaxes(lying, 0, 1) if is_sideways(orientation) else lying
+
+
+def has_16_bit_colours(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow will decode no more than the upper bytes of an RGB image of 16 bits."""
+    return bool(image.tile) and all(_raw_mode(tile[3]) in _OTHER_BYTES for tile in image.tile)
+
+
+def take_lower_bytes(image: ImageFile.ImageFile) -> None:
+    """Have the lower bytes of 16-bit colours decoded: they are the upper ones the other way on."""
+    for number, (codec, box, offset, raw) in enumerate(image.tile):
+        other: Any = _OTHER_BYTES[_raw_mode(raw)]
+        arguments = other if isinstance(raw, str) else (other, *(raw or ())[1:])
+        image.tile[number] = ImageFile._Tile(codec, box, offset, arguments)
+
+
+def _raw_mode(arguments: Any) -> Any:
+    return arguments if isinstance(arguments, str) or not arguments else arguments[0]
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    """By EXIF, if it comes before the pixels: else Pillow would decode the file to look for it."""
+    if not any(key in image.info for key in _EXIF):
+        return 1
+    orientation: Any = image.getexif().get(ExifTags.Base.Orientation)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _identified(file: BinaryIO, name: str) -> ImageFile.ImageFile:
@@ -141,7 +173,7 @@ def _require_within_limits(image: ImageFile.ImageFile) -> None:
 
 def _peak_bytes(image: ImageFile.ImageFile) -> int:
     """At the peak of decoding, or of converting: what the decoder holds, then image and RGB."""
-    held = _BYTES_A_PIXEL.get(image.mode, 4)
+    held = 8 if has_16_bit_colours(image) else _BYTES_A_PIXEL.get(image.mode, 4)
     kind = "progressive" if image.info.get("progressive") else image.format or ""
     decoding = _DECODER_BYTES.get(kind, 2 * held if kind == "TIFF" else held)
     return image.width * image.height * max(decoding, held + 3) + _tile_bytes(image)

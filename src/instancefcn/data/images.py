@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from instancefcn.core.errors import UserError
-from instancefcn.data.image_files import is_sideways, laid_down, opened, orientation_of
+from instancefcn.data.image_files import (
+    has_16_bit_colours,
+    is_sideways,
+    laid_down,
+    opened,
+    orientation_of,
+    take_lower_bytes,
+    upright_size,
+)
 
 BAND_PIXELS = 2**20
 """Images are converted so many pixels at a time, so that no second copy of them is made."""
@@ -32,10 +40,17 @@ def read_image(path: Path | str) -> Pixels:
     """
     with opened(path) as image:
         orientation = orientation_of(image)
+        deep = has_16_bit_colours(image)
         pages = image.format == "TIFF" and getattr(image, "is_animated", False)
         image.load()
     if pages:
         warnings.warn(f"{path}: a file of several pages, the first is used", stacklevel=2)
+    highest = np.max(image.getextrema()) if deep else 255
+    if highest < 64:  # at most 14 of 16 bits, of which Pillow gives the upper 8
+        with opened(path) as lower:
+            take_lower_bytes(lower)
+            lower.load()
+        return _deep_to_rgb(image, lower, 256 * int(highest) + 255, orientation)
     try:
         return _pil_to_rgb(image, orientation)
     except UserError as error:
@@ -45,8 +60,7 @@ def read_image(path: Path | str) -> Pixels:
 def image_size(path: Path | str) -> tuple[int, int]:
     """Height and width of what ``read_image`` would return, from the file's header alone."""
     with opened(path) as image:
-        width, height = image.size
-        return (width, height) if is_sideways(orientation_of(image)) else (height, width)
+        return upright_size(image)
 
 
 def read_labels(path: Path | str) -> NDArray[np.integer[Any]]:
@@ -99,6 +113,17 @@ def _pil_to_rgb(image: Image.Image, orientation: int) -> Pixels:
         return _three_channels(_to_uint8(np.asarray(band if deep else band.convert(mode)), white))
 
     return _in_bands(rows, image.height, image.width, orientation)
+
+
+def _deep_to_rgb(upper: Image.Image, lower: Image.Image, most: int, orientation: int) -> Pixels:
+    """Of the two bytes of 16-bit colours of at most ``most``."""
+
+    def rows(y0: int, y1: int) -> Pixels:
+        box = (0, y0, upper.width, y1)
+        high = np.asarray(upper.crop(box)).astype(np.uint16)
+        return _to_uint8(high * np.uint16(256) + np.asarray(lower.crop(box)), _white(0, most))
+
+    return _in_bands(rows, upper.height, upper.width, orientation)
 
 
 def _array_to_rgb(array: NDArray[Any]) -> Pixels:
