@@ -161,6 +161,18 @@ def missing(path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_stack_of_pages_is_done_by_its_first_and_one_line_says_so(
+    propose: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    COFFEE.save(tmp_path / "x.tif", save_all=True, append_images=[COFFEE])
+    assert propose(tmp_path / "x.tif") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "pages" in line]
+    assert lines == [
+        f"instancefcn: warning: {tmp_path / 'x.tif'}: a file of several pages, the first is used"
+    ]
+
+
 def test_broken_exif_is_no_reason_to_fail(
     propose: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

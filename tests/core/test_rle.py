@@ -11,6 +11,7 @@ from pycocotools import mask as coco_mask
 
 from instancefcn.core.rle import (
     decode,
+    decode_columns,
     encode,
     mask_area,
     mask_box,
@@ -117,3 +118,13 @@ def test_area_and_box_are_those_of_the_pixels() -> None:
     mask[1, 2] = mask[4, 6] = True
     assert mask_area(encode(mask)) == 2
     assert mask_box(encode(mask)) == (2, 1, 5, 4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_columns_are_decoded_as_of_the_whole_mask(seed: int) -> None:
+    mask = np.random.default_rng(seed).random((6, 9)) < 0.5
+    mask[:, 4:6] = seed % 2 == 0
+    for first in range(10):
+        for last in range(first, 10):
+            found = decode_columns(encode(mask), first, last)
+            np.testing.assert_array_equal(found, mask[:, first:last])

@@ -18,11 +18,11 @@ from instancefcn.core.rle import encode
 from instancefcn.core.types import AnnotatedImage, Instance, Sample
 from instancefcn.data.augmentation import (
     LargeScaleJitter,
-    Placement,
     copy_paste,
     jitter_colours,
     render,
 )
+from instancefcn.data.placement import Placement
 
 Box: TypeAlias = tuple[int, int, int, int]
 Draw: TypeAlias = Callable[..., AnnotatedImage]

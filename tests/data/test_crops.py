@@ -95,3 +95,9 @@ def test_a_crop_follows_from_its_generator(tmp_path: Path) -> None:
     assert torch.equal(first.image, again.image)
     assert torch.equal(first.masks, again.masks)
     assert first.seed == again.seed != other.seed
+
+
+def test_an_object_without_a_pixel_is_never_the_middle(tmp_path: Path) -> None:
+    image = image_of(tmp_path, (5, 5, 5, 5), (20, 20, 40, 40))
+    crops = ObjectCrops(64, side=32, jitter=1, shift=0, enlarged=4)
+    assert {crops.place(image, seeded(seed)).width for seed in range(9)} == {WIDTH * 32 // 20}

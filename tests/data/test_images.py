@@ -9,10 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from instancefcn.data.images import image_size, read_image, read_labels, to_rgb
 
@@ -60,26 +62,50 @@ def test_grey_becomes_three_equal_channels(tmp_path: Path, rgb: NDArray[np.uint8
     np.testing.assert_array_equal(read_image(tmp_path / "x.png"), rgb[..., [0, 0, 0]])
 
 
-def test_16_bit_grey_is_scaled_by_its_full_range(tmp_path: Path) -> None:
-    grey = np.array([[0, 128, 129, 257, 32768, 65535]], np.uint16)
-    for suffix in ("png", "tif"):
-        Image.fromarray(grey).save(tmp_path / f"x.{suffix}")
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_grey_of_more_than_8_bits_is_scaled_by_the_bits_it_uses(tmp_path: Path, bits: int) -> None:
+    white = 2**bits - 1
+    grey = np.array([[0, round(white / 255), round(white * 100 / 255), white]])
+    for dtype, suffix in ((np.uint16, "png"), (np.uint16, "tif"), (np.int32, "tif")):
+        Image.fromarray(grey.astype(dtype)).save(tmp_path / f"x.{suffix}")
         image = read_image(tmp_path / f"x.{suffix}")
-        np.testing.assert_array_equal(image[0, :, 0], [0, 0, 1, 1, 128, 255])
+        np.testing.assert_array_equal(image[0, :, 1], [0, 1, 100, 255])
+    np.testing.assert_array_equal(to_rgb(grey.astype(np.uint16))[0, :, 2], [0, 1, 100, 255])
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("name", ["x.png", "raw.tif", "packed.tif"])
+def test_colours_are_scaled_by_the_bits_they_use(tmp_path: Path, name: str, bits: int) -> None:
+    white = 2**bits - 1
+    colours = np.random.default_rng(bits).integers(0, white + 1, (HEIGHT, WIDTH, 3))
+    colours[0, 0] = white
+    packed = [cv2.IMWRITE_TIFF_COMPRESSION, 8 if name == "packed.tif" else 1]
+    bgr = np.ascontiguousarray(colours.astype(np.uint16)[..., ::-1])
+    assert cv2.imwrite(str(tmp_path / name), bgr, packed if name != "x.png" else [])
+    found = read_image(tmp_path / name)
+    np.testing.assert_array_equal(found, (colours * 255 + white // 2) // white)
+
+
+def test_16_bits_are_rounded_to_8(tmp_path: Path) -> None:
+    every = np.arange(65536, dtype=np.uint16)[None]
+    np.testing.assert_array_equal(to_rgb(every)[0, :, 0], np.rint(every[0] / 257))
 
 
 def test_32_bit_grey_counts_as_16_bit(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0, 65535]], np.int32)).save(tmp_path / "x.tif")
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif")[0, :, 0], [0, 255])
-    Image.fromarray(np.array([[0, 65536]], np.int32)).save(tmp_path / "x.tif")
-    assert "65535" in one_line_error(lambda: read_image(tmp_path / "x.tif"), tmp_path / "x.tif")
+    path = tmp_path / "x.tif"
+    for beyond in (65536, -1):
+        Image.fromarray(np.array([[0, beyond]], np.int32)).save(path)
+        assert "65535" in one_line_error(partial(read_image, path), path)
 
 
 def test_floating_grey_goes_from_0_to_1(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 0.5, 1]], np.float32)).save(tmp_path / "x.tif")
     np.testing.assert_array_equal(read_image(tmp_path / "x.tif")[0, :, 0], [0, 128, 255])
     Image.fromarray(np.array([[0, 300]], np.float32)).save(tmp_path / "x.tif")
-    assert "0 to 1" in one_line_error(lambda: read_image(tmp_path / "x.tif"), tmp_path / "x.tif")
+    path = tmp_path / "x.tif"
+    assert "0 to 1" in one_line_error(partial(read_image, path), path)
+    Image.fromarray(np.array([[-98, 138]], np.float32)).save(path)
+    assert "subtract its minimum, then divide" in one_line_error(partial(read_image, path), path)
 
 
 def test_cmyk_is_converted(tmp_path: Path) -> None:
@@ -134,6 +160,23 @@ def test_exif_turns_the_image_upright(tmp_path: Path, suffix: str, orientation: 
     assert (image_size(path) == (WIDTH, HEIGHT)) == (orientation >= 5)
 
 
+def test_xmp_turns_a_tiff_upright_once(tmp_path: Path) -> None:
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[:10, :15] = 255
+    tags = ImageFileDirectory_v2()
+    tags[700] = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description '
+        b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></x:xmpmeta>'
+    )
+    Image.fromarray(pixels).save(tmp_path / "xmp.tif", tiffinfo=tags)
+    tags[ORIENTATION] = 6
+    Image.fromarray(pixels).save(tmp_path / "both.tif", tiffinfo=tags)
+    for name in ("xmp.tif", "both.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name), np.rot90(pixels, -1))
+        assert image_size(tmp_path / name) == (WIDTH, HEIGHT)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("exif", [b"Exif\0\0" + b"garbage" * 10, b"Exif\0\0II*\0\x08\0\0\0"])
 def test_exif_that_says_nothing_turns_nothing(tmp_path: Path, exif: bytes) -> None:
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "x.jpg", exif=exif)
@@ -152,6 +195,23 @@ def test_an_animation_shows_its_first_frame(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "x.gif")[0, 0], [255, 0, 0])
 
 
+def test_a_file_of_several_pages_shows_its_first_and_says_so(tmp_path: Path) -> None:
+    pages = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "blue")]
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(UserWarning, match="x.tif: a file of several pages, the first is used"):
+        image = read_image(tmp_path / "x.tif")
+    np.testing.assert_array_equal(image[0, 0], [255, 0, 0])
+
+
+def test_an_image_is_converted_in_bands_as_in_one_piece(rgb: NDArray[np.uint8]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("instancefcn.data.images.BAND_PIXELS", 3 * WIDTH)
+        for image in (Image.fromarray(rgb).convert(mode) for mode in ("L", "LA", "P", "CMYK")):
+            expected = np.asarray(image.convert("RGB"))
+            np.testing.assert_array_equal(to_rgb(image), expected)
+        np.testing.assert_array_equal(to_rgb(rgb / 255), rgb)
+
+
 def test_100_megapixels_are_read_without_a_warning(tmp_path: Path) -> None:
     Image.new("L", (10_000, 10_000)).save(tmp_path / "x.png", compress_level=1)
     assert read_image(tmp_path / "x.png").shape == (10_000, 10_000, 3)
@@ -166,7 +226,7 @@ def test_more_than_200_megapixels_are_refused(tmp_path: Path) -> None:
     assert "200 megapixels" in one_line_error(partial(read_image, path), path)
 
 
-def test_pillows_own_limit_is_left_alone(tmp_path: Path) -> None:
+def test_threads_read_at_once_and_pillows_own_limit_is_left_alone(tmp_path: Path) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     paths = [tmp_path / f"{i}.png" for i in range(20)]
     for path in paths:
@@ -298,8 +358,17 @@ def test_labels_are_a_palettes_indices_not_its_colours(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_labels(tmp_path / "grey.png"), labels)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "I;16"])
-def test_labels_have_8_bits_and_one_channel(tmp_path: Path, mode: str) -> None:
+def test_labels_of_16_bits_keep_their_values(tmp_path: Path) -> None:
+    labels = np.array([[0, 1, 255, 256], [300, 65535, 7, 8]], np.uint16)
+    for suffix in ("png", "tif"):
+        Image.fromarray(labels).save(tmp_path / f"x.{suffix}")
+        found = read_labels(tmp_path / f"x.{suffix}")
+        assert found.dtype == np.uint16
+        np.testing.assert_array_equal(found, labels)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "LA"])
+def test_labels_have_one_channel(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "x.png"
     Image.new(mode, (3, 2)).save(path)
-    assert mode.rstrip(";16") in one_line_error(partial(read_labels, path), path)
+    assert mode in one_line_error(partial(read_labels, path), path)

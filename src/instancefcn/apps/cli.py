@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 COMMANDS = {
     "propose": "write ranked instance masks of images",
@@ -39,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.set_defaults(run=module.run)
     arguments = parser.parse_args(words)
     try:
-        return int(arguments.run(arguments))
+        with warnings.catch_warnings():
+            # None of Pillow's names the file, and all are of images that it reads all the same.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.showwarning = _show_warning
+            return int(arguments.run(arguments))
     except ValueError as error:
         print(f"instancefcn {arguments.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
@@ -48,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"instancefcn: warning: {message}", file=sys.stderr)
 
 
 def _one_line(error: Exception) -> str:

@@ -24,9 +24,17 @@ def encode(mask: NDArray[np.bool_]) -> Rle:
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
     """The mask (H, W) bool of an RLE."""
-    runs = _run_lengths(rle.counts)
-    pixels: NDArray[np.bool_] = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return pixels.reshape((rle.height, rle.width), order="F")
+    return decode_columns(rle, 0, rle.width)
+
+
+def decode_columns(rle: Rle, first: int, last: int) -> NDArray[np.bool_]:
+    """Columns first .. last of a mask, (H, last - first) bool; takes no time for the others."""
+    start, end = first * rle.height, last * rle.height
+    ends = np.cumsum(_run_lengths(rle.counts)).clip(start, end)
+    pixels: NDArray[np.bool_] = np.repeat(
+        np.arange(len(ends)) % 2 == 1, np.diff(ends, prepend=start)
+    )
+    return pixels.reshape((rle.height, last - first), order="F")
 
 
 def holds(rle: Rle, x: int, y: int) -> bool:

@@ -8,30 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import exp, log
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvf
 
-from instancefcn.core.rle import decode
 from instancefcn.core.types import GREY, AnnotatedImage, Sample
 from instancefcn.data.images import read_image
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where an image lands on a training sample: resized to width x height, mirrored or not,
-    its upper left corner at (x, y) of the sample, which may lie outside.
-    """
-
-    width: int
-    height: int
-    x: int
-    y: int
-    mirrored: bool
+from instancefcn.data.placement import Placement, place_image, place_mask
 
 
 @dataclass(frozen=True)
@@ -94,15 +79,11 @@ def render(
     image: AnnotatedImage, placement: Placement, height: int, width: int, seed: int
 ) -> Sample:
     """Draw an annotated image as a sample of height x width. Objects left without a pixel go."""
-    pixels = _place(read_image(image.path), placement, height, width, fill=GREY)
-    masks = [
-        _place(decode(i.mask).astype(np.uint8) * 255, placement, height, width, fill=0) > 127
-        for i in image.instances
-    ]
+    pixels = place_image(read_image(image.path), placement, height, width, fill=GREY)
+    masks = [place_mask(i.mask, placement, height, width) for i in image.instances]
     void = np.zeros((height, width), bool)
     if image.void is not None:
-        raw = decode(image.void).astype(np.uint8) * 255
-        void = _place(raw, placement, height, width, fill=0) > 127
+        void = place_mask(image.void, placement, height, width)
     kept = [i for i, mask in enumerate(masks) if mask.any()]
     return Sample(
         image=torch.from_numpy(pixels).permute(2, 0, 1).contiguous(),
@@ -147,27 +128,6 @@ def copy_paste(sample: Sample, source: Sample, generator: torch.Generator) -> Sa
         void=sample.void & ~cover,
         seed=sample.seed,
     )
-
-
-def _place(
-    pixels: NDArray[np.uint8], placement: Placement, height: int, width: int, fill: int
-) -> NDArray[np.uint8]:
-    """Resize, mirror and move an image (H, W[, 3]) onto a canvas filled with ``fill``."""
-    shrinks = placement.width < pixels.shape[1]
-    resized = cv2.resize(
-        pixels,
-        (placement.width, placement.height),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    )
-    if placement.mirrored:
-        resized = resized[:, ::-1]
-    canvas = np.full((height, width, *pixels.shape[2:]), fill, np.uint8)
-    x0, y0 = max(placement.x, 0), max(placement.y, 0)
-    x1, y1 = min(placement.x + placement.width, width), min(placement.y + placement.height, height)
-    canvas[y0:y1, x0:x1] = resized[
-        y0 - placement.y : y1 - placement.y, x0 - placement.x : x1 - placement.x
-    ]
-    return canvas
 
 
 def _uniform(low: float, high: float, generator: torch.Generator) -> float:

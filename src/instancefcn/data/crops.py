@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from instancefcn.core.rle import decode
+from instancefcn.core.rle import mask_area, mask_box
 from instancefcn.core.types import AnnotatedImage, Sample
-from instancefcn.data.augmentation import Placement, render
+from instancefcn.data.augmentation import render
+from instancefcn.data.placement import Placement
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,8 @@ class ObjectCrops:
 
     def _box(self, image: AnnotatedImage, share: float) -> tuple[int, int, int, int]:
         """Of an object drawn by ``share`` of 0..1; of the whole image if it has none."""
-        objects = [instance for instance in image.instances if not instance.crowd]
+        objects = [i for i in image.instances if not i.crowd and mask_area(i.mask)]
         if not objects:
             return 0, 0, image.width, image.height
-        mask = decode(objects[int(share * len(objects))].mask)
-        y, x = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+        x, y, width, height = (int(v) for v in mask_box(objects[int(share * len(objects))].mask))
+        return x, y, x + width, y + height

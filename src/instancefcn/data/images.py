@@ -2,68 +2,95 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from os.path import isfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
 from instancefcn.core.errors import UserError
+from instancefcn.data.image_files import (
+    has_16_bit_colours,
+    is_sideways,
+    laid_down,
+    opened,
+    orientation_of,
+    take_lower_bytes,
+    upright_size,
+)
 
-MAX_PIXELS = 200_000_000
+BAND_PIXELS = 2**20
+"""Images are converted so many pixels at a time, so that no second copy of them is made."""
 
-_EXIF = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SIDEWAYS = (5, 6, 7, 8)
-_opening = threading.Lock()
+Pixels = NDArray[np.uint8]
+Rows = Callable[[int, int], Pixels]
+"""Rows y0 .. y1 of an image as RGB."""
 
 
-def read_image(path: Path | str) -> NDArray[np.uint8]:
+def read_image(path: Path | str) -> Pixels:
     """The image of a file, (H, W, 3) uint8 RGB, turned upright as its EXIF orientation says.
 
-    Takes whatever Pillow reads, see ``to_rgb`` for the modes; of an animation the first frame.
-    Raises ValueError, naming the file, for anything that is no whole image of at most
-    ``MAX_PIXELS``. ``image_size`` is its shape.
+    Takes JPEG, PNG, TIFF, WebP, BMP, GIF, PPM, JPEG 2000 and AVIF; see ``to_rgb`` for the modes.
+    Of an animation it is the first frame; of a TIFF of several pages the first, with a warning.
+    Raises UserError, naming the file, for anything that is no whole image or that exceeds
+    ``image_files.MAX_PIXELS`` or ``MAX_BYTES``. ``image_size`` is its shape.
     """
-    with _opened(path) as image:
-        orientation = _orientation(image)
+    with opened(path) as image:
+        orientation = orientation_of(image)
+        deep = has_16_bit_colours(image)
+        pages = image.format == "TIFF" and getattr(image, "is_animated", False)
         image.load()
-    upright = image if orientation == 1 else image.transpose(_UPRIGHT[orientation])
+    if pages:
+        warnings.warn(f"{path}: a file of several pages, the first is used", stacklevel=2)
+    highest = np.max(image.getextrema()) if deep else 255
+    if highest < 64:  # at most 14 of 16 bits, of which Pillow gives the upper 8
+        with opened(path) as lower:
+            take_lower_bytes(lower)
+            lower.load()
+        return _deep_to_rgb(image, lower, 256 * int(highest) + 255, orientation)
     try:
-        return to_rgb(upright)
-    except ValueError as error:
+        return _pil_to_rgb(image, orientation)
+    except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
     """Height and width of what ``read_image`` would return, from the file's header alone."""
-    with _opened(path) as image:
-        width, height = image.size
-        return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
+    with opened(path) as image:
+        return upright_size(image)
 
 
-def to_rgb(image: Image.Image | NDArray[Any]) -> NDArray[np.uint8]:
+def read_labels(path: Path | str) -> NDArray[np.integer[Any]]:
+    """The values (H, W) of a label map: a palette's indices, not its colours, or grey.
+
+    uint8 of 8 bits, uint16 of 16 bits. Raises UserError, naming the file, if it is neither.
+    """
+    with opened(path) as image:
+        image.load()
+    if image.mode in ("P", "L", "I;16"):
+        return np.array(image)
+    if image.mode in ("I", "I;16B"):
+        values = np.asarray(image)
+        if values.min() >= 0 and values.max() <= 65535:
+            return values.astype(np.uint16)
+    raise UserError(
+        f"{path}: a label map has a palette, or is grey of 8 or 16 bits, this is {image.mode}; "
+        "save the labels themselves, not their colours"
+    )
+
+
+def to_rgb(image: Image.Image | NDArray[Any]) -> Pixels:
     """An image as (H, W, 3) uint8 RGB. A PIL image is taken as it lies, its EXIF unread.
 
     Arrays are (H, W) grey, (H, W, 1) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8, bool, uint16
-    (0..65535, so that 16 bits become 8 by / 257) or floating from 0 to 1. PIL's 16 and 32-bit
-    grey modes count as uint16, its "F" as floating. What is transparent shows white.
+    or floating from 0 to 1. PIL's 16 and 32-bit grey modes count as uint16, its "F" as floating.
+    What is transparent shows white. No file says how many of its 16 bits are used, so white is
+    the largest value of the smallest of 8, 10, 12, 14 and 16 bits that hold the whole image.
 
-    Raises ValueError for any other shape, type or range. Invariant: RGB uint8 is returned as is.
+    Raises UserError for any other shape, type or range. Invariant: RGB uint8 is returned as is.
     """
     if isinstance(image, np.ndarray):
         return _array_to_rgb(image)
@@ -72,123 +99,106 @@ def to_rgb(image: Image.Image | NDArray[Any]) -> NDArray[np.uint8]:
             f"an image is a PIL image or an array, or for a Predictor a path, got a "
             f"{type(image).__name__}; convert it, e.g. with numpy.asarray"
         )
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return _array_to_rgb(_as_uint16(np.asarray(image)))
-    if image.mode == "F":
-        return _array_to_rgb(np.asarray(image))
-    if image.has_transparency_data:
-        return _array_to_rgb(np.asarray(image.convert("RGBA")))
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return _pil_to_rgb(image, orientation=1)
 
 
-def read_labels(path: Path | str) -> NDArray[np.uint8]:
-    """The values (H, W) uint8 of a label map: a palette's indices, not its colours, or 8-bit grey.
+def _pil_to_rgb(image: Image.Image, orientation: int) -> Pixels:
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    extrema: Any = image.getextrema() if deep else None
+    white = _white(*extrema) if deep and image.mode != "F" else 1
 
-    Raises ValueError, naming the file, if it is neither.
-    """
-    with _opened(path) as image:
-        image.load()
-    if image.mode not in ("P", "L"):
-        raise UserError(
-            f"{path}: a label map has a palette or is 8-bit grey, this is {image.mode}; "
-            "save the labels themselves, not their colours"
-        )
-    return np.array(image)
+    def rows(y0: int, y1: int) -> Pixels:
+        band = image.crop((0, y0, image.width, y1))
+        return _three_channels(_to_uint8(np.asarray(band if deep else band.convert(mode)), white))
+
+    return _in_bands(rows, image.height, image.width, orientation)
 
 
-def _array_to_rgb(array: NDArray[Any]) -> NDArray[np.uint8]:
-    pixels = _to_uint8(array)
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or pixels.size == 0:
+def _deep_to_rgb(upper: Image.Image, lower: Image.Image, most: int, orientation: int) -> Pixels:
+    """Of the two bytes of 16-bit colours of at most ``most``."""
+
+    def rows(y0: int, y1: int) -> Pixels:
+        box = (0, y0, upper.width, y1)
+        high = np.asarray(upper.crop(box)).astype(np.uint16)
+        return _to_uint8(high * np.uint16(256) + np.asarray(lower.crop(box)), _white(0, most))
+
+    return _in_bands(rows, upper.height, upper.width, orientation)
+
+
+def _array_to_rgb(array: NDArray[Any]) -> Pixels:
+    channels = 1 if array.ndim == 2 else array.shape[-1]
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.size == 0:
         raise UserError(
             f"an image array is (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}; "
             "channels come last"
         )
-    if pixels.shape[2] == 4:
-        return _over_white(pixels)
-    return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
+    if array.dtype == np.uint8 and channels == 3:
+        pixels: Pixels = array
+        return pixels
+    white = _white(array.min(), array.max()) if array.dtype == np.uint16 else 1
+    return _in_bands(
+        lambda y0, y1: _three_channels(_to_uint8(array[y0:y1], white)), *array.shape[:2]
+    )
 
 
-def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _in_bands(rows: Rows, height: int, width: int, orientation: int = 1) -> Pixels:
+    """A whole image of its rows, turned upright."""
+    size = (width, height) if is_sideways(orientation) else (height, width)
+    upright = np.empty((*size, 3), np.uint8)
+    lying = laid_down(upright, orientation)
+    step = max(1, BAND_PIXELS // width)
+    for y in range(0, height, step):
+        lying[y : y + step] = rows(y, min(y + step, height))
+    return upright
+
+
+def _white(low: float, high: float) -> int:
+    """The largest value of the fewest bits that hold an image of 16 bits."""
+    if low < 0 or high > 65535:
+        raise UserError(
+            f"a 32-bit grey image goes from 0 to 65535, this one from {low:.0f} to {high:.0f}; "
+            "save it with 8 or 16 bits"
+        )
+    return 2 ** next(bits for bits in (8, 10, 12, 14, 16) if high < 2**bits) - 1
+
+
+def _to_uint8(array: NDArray[Any], white: int) -> Pixels:
     if array.dtype == np.uint8:
-        pixels: NDArray[np.uint8] = array
+        pixels: Pixels = array
         return pixels
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if np.issubdtype(array.dtype, np.floating):
-        if not (array.min(initial=0) >= 0 and array.max(initial=0) <= 1):
-            raise UserError(
-                "a floating image goes from 0 to 1, this one leaves that range; "
-                "divide by its maximum"
-            )
-        scaled: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
+        scaled: Pixels = np.rint(_from_0_to_1(array) * 255).astype(np.uint8)
         return scaled
+    if array.dtype.kind in "iu" and white > 1:
+        return ((array.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     raise UserError(
         f"an image array is uint8, uint16, bool or floating, got {array.dtype}; "
         "convert it, e.g. with .astype(np.uint8)"
     )
 
 
-def _as_uint16(grey: NDArray[Any]) -> NDArray[np.uint16]:
-    """Of Pillow's "I;16" and of "I", in which it holds 16 bits of some formats."""
-    if grey.min(initial=0) < 0 or grey.max(initial=0) > 65535:
-        raise UserError(
-            "a 32-bit grey image goes from 0 to 65535, this one leaves that range; "
-            "save it with 8 or 16 bits"
-        )
-    return grey.astype(np.uint16)
+def _from_0_to_1(array: NDArray[Any]) -> NDArray[Any]:
+    low, high = array.min(), array.max()
+    if low >= 0 and high <= 1:
+        return array
+    if not np.isfinite(low + high):
+        remedy = "holds infinite values or NaN; replace them"
+    elif low < 0:
+        remedy = "has negative values; subtract its minimum, then divide by its maximum"
+    else:
+        remedy = f"goes on to {high:g} or beyond; divide by its maximum"
+    raise UserError(f"a floating image goes from 0 to 1, this one {remedy}")
 
 
-def _over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    white = Image.new("RGBA", (rgba.shape[1], rgba.shape[0]), "white")
-    white.alpha_composite(Image.fromarray(np.ascontiguousarray(rgba)))
-    return np.array(white.convert("RGB"))
-
-
-@contextmanager
-def _opened(path: Path | str) -> Iterator[Image.Image]:
-    """The file as a lazily decoded PIL image; whatever fails inside is a ValueError naming it."""
-    if not isfile(path):
-        raise UserError(f"{path}: no such file; check the path")
-    if Path(path).stat().st_size == 0:
-        raise UserError(f"{path}: the file is empty; copy or export it again")
-    try:
-        with _open(path) as image:
-            if image.width * image.height <= MAX_PIXELS:
-                yield image
-                return
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not an image; give a JPEG, PNG, TIFF, WebP or BMP") from None
-    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"{path}: cannot be read ({reason}); copy or export the image again"
-        ) from error
-    raise UserError(
-        f"{path}: {image.width} x {image.height} pixels are more than "
-        f"{MAX_PIXELS // 1_000_000} megapixels; make it smaller or cut it into tiles"
-    )
-
-
-def _open(path: Path | str) -> Image.Image:
-    """Without Pillow's own limit, which warns from 89 megapixels on, and without its warnings of
-    what it tried on a broken file. Both are global, hence the lock.
-    """
-    with _opening, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(path)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
-def _orientation(image: Image.Image) -> int:
-    """By EXIF, if it comes before the pixels: else Pillow would decode the file to look for it."""
-    if not any(key in image.info for key in _EXIF):
-        return 1
-    orientation: Any = image.getexif().get(ExifTags.Base.Orientation)
-    return orientation if orientation in _UPRIGHT else 1
+def _three_channels(pixels: Pixels) -> Pixels:
+    """Of rows (h, w), (h, w, 1), (h, w, 3) or (h, w, 4): grey repeated, RGBA laid on white."""
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
+    if pixels.shape[2] == 3:
+        return pixels
+    white = Image.new("RGBA", (pixels.shape[1], pixels.shape[0]), "white")
+    white.alpha_composite(Image.fromarray(np.ascontiguousarray(pixels)))
+    return np.asarray(white.convert("RGB"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ class VocDataset:
 
 
 def objects_to_instances(
-    objects: NDArray[np.uint8], classes: NDArray[np.uint8]
+    objects: NDArray[np.integer[Any]], classes: NDArray[np.integer[Any]]
 ) -> tuple[Instance, ...]:
     """The instances of VOC's two maps (H, W), in the order of their values in ``objects``.
 

@@ -17,7 +17,7 @@ from typing import Any
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import polygons_to_rle, rle_from_coco
 from instancefcn.core.types import Rle
-from instancefcn.data.images import MAX_PIXELS
+from instancefcn.data.image_files import MAX_PIXELS
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
