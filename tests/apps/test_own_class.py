@@ -83,7 +83,8 @@ def test_an_own_class_trains_and_is_used(recipe: Path, capsys: pytest.CaptureFix
     assert json.loads(Path("out", "proposals.json").read_text())["annotations"]
     assert main(["show-maps", "1.png", "--model", str(model), "--trust", "own_package"]) == 0
     data = ["instances.json", "--images", "."]
-    assert main(["evaluate", *data, "--model", str(model), "--trust", "own_package"]) == 0
+    words = ["--model", str(model), "--trust", "own_package", "--include-trained"]
+    assert main(["evaluate", *data, *words]) == 0
 
 
 def test_a_name_to_trust_is_a_packages(capsys: pytest.CaptureFixture[str]) -> None:

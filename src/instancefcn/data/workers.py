@@ -24,10 +24,13 @@ def load(
     batches: Sequence[Sequence[int]],
     workers: int,
     collate: Callable[[list[Sample]], Batch],
+    *,
+    pin: bool = False,
 ) -> Iterator[Batch]:
     """``collate`` of the samples at the positions of each batch, in order.
 
-    ``workers`` processes make them ahead; with 0 this process makes them. A UserError of a sample
+    ``workers`` processes make them ahead; with 0 this process makes them. ``pin`` puts them into
+    memory that a GPU reads from directly. A UserError of a sample
     or of ``collate`` is raised here as it was there. A worker that dies is a UserError. Any other
     exception of a worker keeps its own traceback, in the message that torch makes of it.
     """
@@ -37,6 +40,7 @@ def load(
         num_workers=workers,
         collate_fn=_Collate(collate),
         worker_init_fn=_one_thread,
+        pin_memory=pin,
     )
     made = iter(loader)
     try:

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.tensors import read_tensors
 from instancefcn.data.stream import SampleStream
+from instancefcn.data.workers import load
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.head import Targets
 from instancefcn.network.models import differing, read_weights
@@ -171,15 +170,12 @@ def batches(recipe: Recipe, fabric: Fabric, done: int) -> Iterator[list[Batch]]:
     starts = range(done * recipe.batch, recipe.steps * recipe.batch, recipe.batch)
     first = fabric.global_rank * share
     stream = SampleStream(recipe.train, recipe.augmentation, recipe.seed, recipe.paste)
-    return iter(
-        DataLoader(
-            stream,
-            batch_sampler=[range(s + first, s + first + share) for s in starts],  # type: ignore
-            num_workers=recipe.workers,
-            collate_fn=Collate.of(recipe.network, recipe.matching, recipe.sampling),
-            worker_init_fn=_one_thread,
-            pin_memory=fabric.device.type == "cuda",
-        )
+    return load(
+        stream,
+        [range(s + first, s + first + share) for s in starts],
+        recipe.workers,
+        Collate.of(recipe.network, recipe.matching, recipe.sampling),
+        pin=fabric.device.type == "cuda",
     )
 
 
@@ -228,8 +224,3 @@ def parameter_groups(network: InstanceFCN) -> list[dict[str, list[nn.Parameter]]
     pretrained = set(network.backbone.pretrained.parameters())
     scratch = [p for p in network.parameters() if p not in pretrained]
     return [{"params": scratch}, {"params": [p for p in network.parameters() if p in pretrained]}]
-
-
-def _one_thread(worker: int) -> None:
-    """Workers share the cores with the training process."""
-    cv2.setNumThreads(0)
