@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
-from instancefcn.formats.coco.records import ImageEntry, read_coco, to_image
+from instancefcn.formats.coco.reading import read_tables
+from instancefcn.formats.coco.records import ImageEntry, to_image
 from instancefcn.formats.prediction import Prediction, Source
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
@@ -103,9 +104,9 @@ class ListedImages:
         self.path = path
         self._entries: dict[str, ImageEntry] = {}
         self._taken: dict[int, Path] = {}
-        for record in read_coco(path, ("images",))["images"]:
+        for record in read_tables(path, ("images",), ("images",)):
             try:
-                entry = to_image(record)
+                entry = to_image(record.value)
             except ValueError as error:
                 raise UserError(f"{path}: {error}; export the annotations again") from error
             name = os.path.normpath(entry.file_name)  # "./a.jpg" is "a.jpg"
