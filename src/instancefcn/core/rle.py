@@ -177,9 +177,9 @@ def _without_empty_runs(runs: NDArray[np.int64]) -> NDArray[np.int64]:
     real = runs > 0
     inside = (np.arange(len(runs)) % 2 == 1)[real]
     turns = np.flatnonzero(inside[1:] != inside[:-1])
-    bounds = [*([0] if inside[:1].any() else []), *ends[real][turns].tolist(), int(ends[-1])]
-    left: NDArray[np.int64] = np.diff(np.array(bounds, np.int64), prepend=0)
-    return left
+    starts = np.concatenate([[0] if inside[0] else [], [0], ends[real][turns]])
+    left: NDArray[np.int64] = np.append(starts[1:], ends[-1]) - starts
+    return left.astype(np.int64)
 
 
 def _require_length(counts: Any) -> None:
@@ -205,7 +205,7 @@ def _require_pixels(height: int, width: int) -> None:
 
 def _outline(polygons: Sequence[Sequence[float]]) -> float:
     """No less than the pixels that pycocotools walks along polygons, in steps of a fifth."""
-    farthest = max(max(max(p), -min(p)) for p in polygons)
+    farthest = max(abs(value) for p in polygons for value in (max(p), min(p)))
     at_most = sum(map(len, polygons)) * (farthest + 0.2)
     if at_most <= MAX_OUTLINE:
         return at_most

@@ -85,6 +85,7 @@ def _lists(needed: Sequence[str]) -> str:
 def _key(window: _Window) -> str:
     key = window.value()
     window.take(":")
+    window.peek()
     if not isinstance(key, str):
         raise UserError(f"not JSON (a key is a text, got {type(key).__name__}); {_EXPORT}")
     return key
@@ -104,7 +105,6 @@ def _table(window: _Window, key: str, wanted: bool) -> Iterator[Entry]:
 
 def _entries(window: _Window, table: str) -> Iterator[Entry]:
     for place in _each(window, "[", "]"):
-        window.peek()
         start = window.position
         try:
             value = window.value()
@@ -114,7 +114,7 @@ def _entries(window: _Window, table: str) -> Iterator[Entry]:
 
 
 def _each(window: _Window, opening: str, closing: str) -> Iterator[int]:
-    """Stands before each member of a list or an object in turn."""
+    """Stands at the start of each member of a list or an object in turn."""
     window.take(opening)
     if window.peek() != closing:
         for index in count():
@@ -122,6 +122,7 @@ def _each(window: _Window, opening: str, closing: str) -> Iterator[int]:
             if window.peek() == closing:
                 break
             window.take(",")
+            window.peek()
     window.take(closing)
 
 
@@ -176,8 +177,9 @@ class _Window:
         self._at += 1
 
     def value(self) -> Any:
-        """The next value. Raises JSONDecodeError, or UnicodeDecodeError if it is not UTF-8."""
-        self.peek()
+        """The value that starts here. Raises JSONDecodeError, or UnicodeDecodeError if it is not
+        UTF-8.
+        """
         while True:
             try:
                 value, end = _decoder.raw_decode(self._text, self._at)
