@@ -15,6 +15,7 @@ from instancefcn.apps.numbers import count
 from instancefcn.core.files import whole_file
 from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_recall
 from instancefcn.evaluation.recall import (
@@ -63,16 +64,26 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output.mkdir(parents=True, exist_ok=True)  # it fails now, not after an hour
     number = min(arguments.limit or len(dataset), len(dataset))
     models = arguments.model or ([] if arguments.results else ["general"])
+    console = Console()
+    if models:
+        for line in require_sound(dataset):  # it fails now, not after an hour
+            console.print(line, soft_wrap=True, markup=False)
     names = method_names([*map(Path, models), *arguments.results])
     reports: dict[str, RecallReport] = {}
+    images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
+    found = [(path, read_results(path, images)) for path in arguments.results]
     for model in models:
         predictor = Predictor.from_pretrained(model, arguments.sides)
         reports[names[Path(model)]] = measure(predictor, dataset, number)
-    images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
-    for path in arguments.results:
-        results = read_results(path, images)
+    for path, results in found:
+        without = sum(image.image_id not in results for image in images[:number])
+        if without:
+            console.print(
+                f"{path}: {without} of {number} images have no result; their objects are missed",
+                soft_wrap=True,
+                markup=False,
+            )
         reports[names[path]] = evaluate_recall(images[:number], results)
-    console = Console()
     for table in (average_table(reports, dataset.name), recall_table(reports, dataset.name)):
         console.print(to_rich(table))
     if arguments.output:

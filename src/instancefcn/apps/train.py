@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     fabric.launch()
     if fabric.is_global_zero:
         for dataset in [*read.recipe.train, *read.recipe.evaluate]:
-            require_sound(dataset)
+            for line in require_sound(dataset):
+                print(line, file=sys.stderr)
         keep_recipe(folder, read.text)
     fabric.barrier()
     follow(read, folder, fabric)
