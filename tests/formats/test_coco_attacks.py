@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pycocotools import mask as coco_mask
 
 from instancefcn.core.rle import decode, encode, polygons_to_rle
@@ -23,8 +24,8 @@ MEMORY = 1 << 30
 
 ATTACKS: dict[str, tuple[int, int, Any]] = {
     # pycocotools asks for 4,000 * 200,000,000 * 5 places, which overflows, and writes beyond them.
-    "to and fro, high": (MAX_PIXELS, 1, [[v for i in range(4000) for v in (0, MAX_PIXELS * (i % 2))]]),
-    "to and fro, wide": (1, MAX_PIXELS, [[v for i in range(4000) for v in (MAX_PIXELS * (i % 2), 0)]]),
+    "to and fro, high": (MAX_PIXELS, 1, [[0, 0, 0, MAX_PIXELS] * 2000]),
+    "to and fro, wide": (1, MAX_PIXELS, [[0, 0, MAX_PIXELS, 0] * 2000]),
     "to and fro, square": (14_000, 14_000, [[0, 0, 28_000, 0, 28_000, 28_000] * 700]),
     "one long edge": (1, MAX_PIXELS, [[0, 0, 2**20 - 1, 0, 0, 1]]),
     "60,000 outlines": (2000, 2000, [[i, 0, i + 1, 0, i, 1] for i in range(2000)] * 30),
@@ -48,13 +49,12 @@ def attack(folder: Path) -> None:
         path = folder / "attack.json"
         path.write_text(json.dumps(content))
         kinds = [problem.kind for problem in CocoDataset(path, folder).problems()]
-        try:
-            item = CocoDataset(path, folder)[0]
-        except ValueError as error:
-            assert str(error).isprintable()
-            assert "bad mask" in kinds
+        if "bad mask" in kinds:
+            with pytest.raises(ValueError, match=r"attack\.json: annotation 1 of image 1"):
+                CocoDataset(path, folder)[0]
             print("refused", name)
             continue
+        item = CocoDataset(path, folder)[0]
         if height * width <= 2000 * 2000:
             void = encode(np.zeros((height, width), np.bool_))
             masks = [instance.mask for instance in item.instances]

@@ -34,7 +34,8 @@ def read_struct(content: bytes, name: str, most: int) -> Mapping[str, Array]:
     if len(content) < _HEADER or content[126:128] not in (b"IM", b"MI"):
         raise UserError("not a MATLAB 5 file")
     order = "<" if content[126:128] == b"IM" else ">"
-    for kind, body in _elements(content[_HEADER:], order):
+    for variable in _elements(content[_HEADER:], order):
+        kind, body = variable
         if kind == _COMPRESSED:
             kind, body = next(_elements(_unpacked(body, most), order), (0, b""))
         if kind == _MATRIX:

@@ -53,7 +53,8 @@ def problems(
         checked = _Annotations(annotations, {e.image_id: e for e in entries}, errors)
         yield from checked.problems()
     except UserError as error:
-        yield Problem("error", "not COCO", str(annotations), str(error))
+        message = str(error).removeprefix(f"{annotations}: ")
+        yield Problem("error", "not COCO", str(annotations), message)
 
 
 def _image_entries(path: Path) -> Generator[Problem, None, tuple[list[ImageEntry], int]]:

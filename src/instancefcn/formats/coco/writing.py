@@ -109,7 +109,7 @@ class ListedImages:
                 entry = to_image(record.value)
             except ValueError as error:
                 raise UserError(f"{path}: {error}; export the annotations again") from error
-            name = os.path.normpath(entry.file_name)  # "./a.jpg" is "a.jpg"
+            name = _listed_name(entry.file_name)
             if self._entries.setdefault(name, entry) is not entry:
                 raise UserError(
                     f'{path}: two images have the file_name "{entry.file_name}"; give each its own'
@@ -144,6 +144,13 @@ class ListedImages:
         raise UserError(
             f"{image}: {self.path} lists no image of this name; give the file that does, or none"
         )
+
+
+def _listed_name(file_name: str) -> str:
+    """Without a leading "./"; of Windows' paths to another folder or computer the last part."""
+    name = os.path.normpath(file_name.replace("\\", "/"))
+    elsewhere = "\\" in file_name and (name.startswith("..") or ":" in name)
+    return name.rpartition("/")[2] if elsewhere else name
 
 
 class _List:
