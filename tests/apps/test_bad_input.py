@@ -283,7 +283,7 @@ IMAGE = {"id": 1, "file_name": "x.png", "width": 120, "height": 80}
         b'{"images": {}}',
         b'{"images": ["x.png"]}',
         b'{"images": [{"id": 1}]}',
-        json.dumps({"images": [{**IMAGE, "id": "1"}]}).encode(),
+        json.dumps({"images": [{**IMAGE, "id": "one"}]}).encode(),
         json.dumps({"images": [{**IMAGE, "width": 0}]}).encode(),
         json.dumps({"images": [IMAGE, {**IMAGE, "id": 2}]}).encode(),
     ],

@@ -27,7 +27,7 @@ def test_says_what_is_wrong_where(tmp_path: Path, capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert "3.png" in printed
     assert "annotation 2" in printed
-    assert "errors: 2" in printed
+    assert "errors: 1, warnings: 1" in printed
 
 
 def test_training_refuses_what_the_check_refuses(

@@ -54,7 +54,7 @@ def test_an_empty_data_set_is_an_error() -> None:
 def test_a_sound_data_set_has_no_problems(image: Path) -> None:
     dataset: Dataset = Listed([item(image, 1), item(image, 2)])
     assert list(dataset.problems()) == []
-    require_sound(dataset)
+    assert require_sound(dataset) == []
 
 
 def test_images_without_objects_are_no_problem_among_others(image: Path) -> None:
@@ -62,6 +62,7 @@ def test_images_without_objects_are_no_problem_among_others(image: Path) -> None
     assert list(Listed([bare, item(image)]).problems()) == []
     crowd = AnnotatedImage(3, image, 4, 4, (Instance(Rle(4, 4, b"08"), 1, crowd=True),))
     assert kinds(Listed([bare, crowd]).problems()) == [("error", "no objects")]
+    assert kinds(Listed([item(image), crowd]).problems()) == [("warning", "crowds")]
 
 
 def test_two_images_of_one_id_are_named(image: Path, tmp_path: Path) -> None:
@@ -83,9 +84,14 @@ def test_what_the_items_show_is_found(image: Path, tmp_path: Path) -> None:
 
 def test_training_is_refused_by_errors_alone(coco: Write, sound: dict[str, Any]) -> None:
     sound["annotations"][0]["bbox"] = [0, 0, 100, 100]
-    require_sound(coco(sound))
-    for annotation in sound["annotations"][:2]:
+    for annotation in sound["annotations"][1:]:
         annotation["segmentation"] = None
+    odd, bare = require_sound(coco(sound))
+    assert "instances: box outside (1), the first: " in odd
+    assert "instances: no mask (2), the first: " in bare
+    assert "left out" in bare
+    for annotation in sound["annotations"][:2]:
+        annotation["segmentation"] = "none"
     with pytest.raises(
         ValueError, match=r"instances: errors in the data \(2\), the first: "
     ) as info:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from instancefcn.evaluation.recall import (
     match,
     summarize,
 )
-from instancefcn.formats.coco.results import ScoredMask, ranked
+from instancefcn.formats.coco.results import ScoredMask, ranked, read_results
 
 HEIGHT, WIDTH = 150, 200
 Results = dict[int, list[ScoredMask]]
@@ -90,7 +92,7 @@ def coco_recall(
     truth.dataset = {
         "images": [{"id": i.image_id, "height": i.height, "width": i.width} for i in images],
         "annotations": to_annotations(images),
-        "categories": [{"id": 1}],
+        "categories": [{"id": i} for i in {1, *(o.category for x in images for o in x.instances)}],
     }
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
@@ -152,6 +154,30 @@ def test_recall_is_pycocotools_own(seed: int, most: int) -> None:
         for a, area in enumerate(AREAS):
             headline = expected[n, a, :10].mean()
             assert report.average(count, area) == pytest.approx(headline, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ties_over_categories_rank_as_by_pycocotools(tmp_path: Path, seed: int) -> None:
+    images, results = random_problem(20 + seed, 150)
+    random = np.random.default_rng(seed)
+    images = [
+        replace(
+            image,
+            instances=tuple(
+                replace(o, category=int(random.integers(1, 4))) for o in image.instances * 2
+            ),
+        )
+        for image in images
+    ]
+    records = to_records(results)
+    for record in records:
+        record |= {"category_id": int(random.integers(1, 4)), "score": random.integers(2) / 2}
+    categories = {o.category for image in images for o in image.instances}
+    assert categories == {1, 2, 3}
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(records))
+    report = evaluate_recall(images, read_results(path, images))
+    np.testing.assert_allclose(report.recall, coco_recall(images, records), rtol=0, atol=1e-12)
 
 
 def test_more_than_a_thousand_proposals_are_cut_as_by_pycocotools() -> None:

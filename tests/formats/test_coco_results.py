@@ -131,6 +131,12 @@ def test_results_are_ranked_image_by_image(tmp_path: Path) -> None:
     }
 
 
+def test_a_name_beside_an_id_that_is_none_finds_the_image(tmp_path: Path) -> None:
+    # As Ultralytics writes them: the id is the file's stem.
+    records = [result(image_id="b", file_name="b.jpg"), result(image_id=7.0, file_name="a.jpg")]
+    assert set(read_results(write(tmp_path / "r.json", records), IMAGES)) == {7, 9}
+
+
 # --- A data set with scores
 
 
@@ -183,7 +189,7 @@ NOT_RESULTS: dict[str, str] = {
 def test_files_that_are_no_results_are_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(content)
-    check_refusal(path, r"(not JSON|neither a COCO|an image has) .*")
+    check_refusal(path, r"(not JSON|a COCO data set has|images.0.: an image has) .*")
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
@@ -205,7 +211,16 @@ BAD_RESULTS: dict[str, tuple[Any, str]] = {
     "a box": ({"image_id": 7, "bbox": [0, 0, 3, 3], "score": 1}, "no segmentation; masks are .*"),
     "another size": (result(segmentation={"size": [8, 6], "counts": [48]}), "the RLE's size .*"),
     "runs too short": (result(segmentation={"size": [6, 8], "counts": "3"}), "an RLE's runs .*"),
-    "half a polygon": (result(segmentation=[[0, 0, 4, 4]]), "a polygon is .*"),
+    "a line": (result(segmentation=[[0, 0, 4, 4]]), "no mask, got .*"),
+    "half a point": (result(segmentation=[[0, 0, 4, 0, 4, 4, 0]]), "a polygon is .*"),
+    "the text of bytes": (
+        result(segmentation={"size": [6, 8], "counts": "b'`0'"}),
+        "an RLE's counts are the text of Python's bytes, .*; write counts.decode.*",
+    ),
+    "an id that another file has": (
+        result(file_name="x/b.jpg"),
+        "it is of 'x/b.jpg', but the image id 7 is 'a.jpg' in the annotations; .*",
+    ),
     "no mask": (result(segmentation=None), "no mask, got None.*"),
 }
 

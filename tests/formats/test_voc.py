@@ -90,7 +90,28 @@ def test_an_objects_class_is_that_of_most_of_its_pixels(voc: Path) -> None:
 
 def test_names_become_numbers() -> None:
     assert image_id("2007_000033") == 2007000033
+    assert image_id("17") == 17
     assert image_id("street_a") == image_id("street_a") != image_id("street_b")
+
+
+def test_no_two_names_share_a_number() -> None:
+    # 1_12 and 11_2, a number that VOC's names come to, leading noughts, other digits.
+    names = ["1_12", "11_2", "112", "0112", "2007_000033", "2007000033", "0001_000033", "1000033"]
+    ids = {image_id(name) for name in [*names, "\u0661\u0661\u0662", *map(str, range(9999))]}
+    assert len(ids) == len(names) + 1 + 9999 - 1  # 112 is there twice
+    assert all(0 <= i < 2**53 for i in ids)
+
+
+def test_splits_name_images_of_their_own_folder(voc: Path) -> None:
+    path = voc / "ImageSets" / "Segmentation" / "odd.txt"
+    path.write_text("\ufeff2007_000033 1\n")
+    assert VocDataset(voc, "odd")[0].path.name == "2007_000033.jpg"
+    path.write_text("../../x")
+    with pytest.raises(ValueError, match=r"odd\.txt: '\.\./\.\./x' leads out of the data set"):
+        len(VocDataset(voc, "odd"))
+    path.write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match=r"odd\.txt: not UTF-8"):
+        len(VocDataset(voc, "odd"))
 
 
 def test_the_constructors_read_nothing() -> None:
@@ -153,7 +174,9 @@ def test_the_voc_sample_is_sound() -> None:
 # SBD
 
 
-def save_sbd(objects: NDArray[np.uint8], categories: list[int], path: Path) -> None:
+def save_sbd(
+    objects: NDArray[Any], categories: list[int], path: Path, compressed: bool = True
+) -> None:
     """With SBD's own structure, boundaries included."""
     boundaries = np.empty((len(categories), 1), object)
     for i in range(len(categories)):
@@ -161,7 +184,7 @@ def save_sbd(objects: NDArray[np.uint8], categories: list[int], path: Path) -> N
     fields = ("Segmentation", "Boundaries", "Categories")
     instances = np.empty((1, 1), [(field, object) for field in fields])
     instances[0, 0] = (objects, boundaries, np.array(categories, float).reshape(-1, 1))
-    savemat(path, {"GTinst": instances})
+    savemat(path, {"GTinst": instances}, do_compression=compressed)
 
 
 @pytest.fixture
@@ -196,6 +219,50 @@ def test_sbd_may_be_named_by_the_folder_that_holds_it(sbd: Path) -> None:
 def test_an_sbd_image_without_objects(sbd: Path) -> None:
     save_sbd(np.zeros((6, 8), np.uint8), [], sbd / "inst" / f"{NAMES[0]}.mat")
     assert SbdDataset(sbd, "train")[0].instances == ()
+
+
+def test_an_sbd_image_of_300_objects(sbd: Path) -> None:
+    path = sbd / "inst" / f"{NAMES[0]}.mat"
+    objects = np.arange(301, dtype=np.uint16).reshape(7, 43)
+    for compressed in (True, False):
+        save_sbd(objects, [1 + i % 20 for i in range(300)], path, compressed)
+        instances = SbdDataset(sbd, "train")[0].instances
+        assert len(instances) == 300
+        np.testing.assert_array_equal(decode(instances[255].mask), objects == 256)
+        assert instances[255].category == 1 + 255 % 20
+
+
+def test_sbd_sizes_are_bounded(sbd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = sbd / "inst" / f"{NAMES[0]}.mat"
+    for objects in (np.zeros((2, 3, 4), np.uint8), np.zeros((0, 0), np.uint8)):
+        save_sbd(objects, [], path)
+        with pytest.raises(ValueError, match=r"000033\.mat: no SBD instances .a Segmentation of"):
+            SbdDataset(sbd, "train")[0]
+    save_sbd(np.zeros((900, 900), np.uint8), [], path)
+    assert path.stat().st_size < 9000
+    for most, reason in ((9000, "a variable of more than 9000 bytes"), (200, "more than 200 byt")):
+        monkeypatch.setattr("instancefcn.formats.sbd.MAX_SBD_BYTES", most)
+        with pytest.raises(ValueError, match=rf"000033\.mat: no SBD instances .{reason}"):
+            SbdDataset(sbd, "train")[0]
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_damaged_sbd_file_is_read_or_refused_in_one_line(sbd: Path, compressed: bool) -> None:
+    path = sbd / "inst" / f"{NAMES[1]}.mat"
+    save_sbd(OBJECTS * (OBJECTS < 3), [7, 15], path, compressed)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    dataset = SbdDataset(sbd, "train")
+    refused = []
+    for place in random.integers(128, len(whole), 1500).tolist():
+        value = int(random.integers(256))
+        path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+        try:
+            dataset[1]
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 100
+    assert all(text.isprintable() and "000008.mat: " in text for text in refused)
 
 
 def test_sbd_problems(sbd: Path) -> None:

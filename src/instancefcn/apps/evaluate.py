@@ -18,6 +18,7 @@ from instancefcn.apps.numbers import count
 from instancefcn.apps.output import writing
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union
 from instancefcn.evaluation.measuring import Chosen, Method, choose, measure
@@ -72,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
     models = arguments.model or ([] if arguments.results else ["general"])
+    if models:
+        for line in require_sound(dataset):
+            print(line, file=sys.stderr)
     names = method_names([*map(Path, models), *arguments.results])
     trust = trusted(arguments)
     # Whatever can be wrong is found now, and not after an hour.
@@ -91,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = {names[path]: read_results(path, images) for path in arguments.results}
     chosen = choose_images(dataset, models, arguments.limit, arguments.include_trained)
     judged = [images[i] for i in chosen.places] if images else []
+    for name, found in results.items():
+        tell_missing(name, sum(image.image_id not in found for image in judged), len(judged))
     measures: dict[str, Callable[[], RecallReport]] = {
         **{name: partial(measure, m, dataset, chosen.places) for name, m in methods.items()},
         **{name: partial(evaluate_recall, judged, found) for name, found in results.items()},
@@ -103,6 +109,12 @@ def run(arguments: argparse.Namespace) -> int:
             write(arguments.output, reports, label)
     tell(reports, label, arguments.output)
     return 0
+
+
+def tell_missing(name: str, without: int, number: int) -> None:
+    if without:
+        words = f"{without:,} of {number:,} images have no result; their objects are missed"
+        print(f"{name}: {words}", file=sys.stderr)
 
 
 def require_writable(folder: Path) -> None:

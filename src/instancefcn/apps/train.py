@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -48,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     fabric.launch()
     if fabric.is_global_zero:
         for dataset in [*read.recipe.train, *read.recipe.evaluate]:
-            require_sound(dataset)
+            for line in require_sound(dataset):
+                print(line, file=sys.stderr)
         keep_recipe(folder, read.text)
     fabric.barrier()
     watch(read, folder, fabric)

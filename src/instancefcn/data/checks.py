@@ -13,14 +13,29 @@ from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.data.images import image_size, read_image
 
 
-def require_sound(dataset: Dataset) -> None:
-    """Raises ValueError if the data set has problems that are errors."""
-    errors = [p for p in dataset.problems() if p.severity == "error"]
+def require_sound(dataset: Dataset) -> list[str]:
+    """One line for each kind of warning, to be shown: what is left out, and whatever else is odd.
+
+    Raises ValueError if the data set has problems that are errors.
+    """
+    counts: Counter[str] = Counter()
+    firsts: dict[str, Problem] = {}
+    errors = 0
+    for problem in dataset.problems():
+        errors += problem.severity == "error"
+        counts[problem.kind] += problem.severity == "warning"
+        firsts.setdefault(f"{problem.severity}: {problem.kind}", problem)
+        firsts.setdefault(problem.severity, problem)
     if errors:
         raise UserError(
-            f"{dataset.name}: errors in the data ({len(errors)}), the first: {errors[0].where}: "
-            f"{errors[0].message}; 'instancefcn check-data' lists all"
+            f"{dataset.name}: errors in the data ({errors}), the first: {firsts['error'].where}: "
+            f"{firsts['error'].message}; 'instancefcn check-data' lists all"
         )
+    return [
+        f"{dataset.name}: {kind} ({count}), the first: {first.where}: {first.message}"
+        for kind, count in counts.items()
+        for first in [firsts[f"warning: {kind}"]]
+    ]
 
 
 def summary(problems: Iterable[Problem], examples: int = 3) -> str:
@@ -53,7 +68,7 @@ def check_items(dataset: Dataset, decode: bool = False) -> Iterator[Problem]:
         yield Problem("error", "unreadable data set", dataset.name, str(error))
         return
     names: dict[int, Path] = {}
-    objects = 0
+    objects = crowds = 0
     for index in range(count):
         try:
             item = dataset[index]
@@ -61,6 +76,7 @@ def check_items(dataset: Dataset, decode: bool = False) -> Iterator[Problem]:
             where = f"{dataset.name}, image {index + 1} of {count}"
             yield Problem("error", "bad annotation", where, str(error))
             continue
+        crowds += sum(instance.crowd for instance in item.instances)
         objects += sum(not instance.crowd for instance in item.instances)
         yield from _item_problems(dataset, item, decode)
         if names.setdefault(item.image_id, item.path) is not item.path:
@@ -69,8 +85,7 @@ def check_items(dataset: Dataset, decode: bool = False) -> Iterator[Problem]:
                 f"the id of both {names[item.image_id]} and {item.path}; list or name one anew"
             )
             yield Problem("warning", "duplicate image id", where, message)
-    if not objects:
-        yield no_objects(dataset.name)
+    yield from object_problems(objects, crowds, dataset.name)
 
 
 def _item_problems(dataset: Dataset, item: AnnotatedImage, decode: bool) -> Iterator[Problem]:
@@ -102,10 +117,24 @@ def image_problems(
         yield Problem("error", "wrong image size", where, message)
 
 
-def no_objects(where: str) -> Problem:
-    """Of a data set without a single instance, crowds apart."""
-    message = "no image has an object; check the split and the paths"
-    return Problem("error", "no objects", where, message)
+def object_problems(objects: int, crowds: int, where: str) -> Iterator[Problem]:
+    """Of a data set with so many instances that count, and so many crowds, that do not."""
+    total = objects + crowds
+    if not total:
+        message = "no image has an object; check the split and the paths"
+        yield Problem("error", "no objects", where, message)
+    elif not objects:
+        message = (
+            f'all {total} annotations are crowds ("iscrowd": 1), which are neither learnt nor '
+            'counted; set "iscrowd" to 0 or export polygons'
+        )
+        yield Problem("error", "no objects", where, message)
+    elif crowds:
+        message = (
+            f"{crowds} of {total} annotations are crowds; they are neither learnt nor counted; if "
+            'each is one object, set its "iscrowd" to 0'
+        )
+        yield Problem("warning", "crowds", where, message)
 
 
 def unknown_category(category: int, where: str) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -17,7 +18,8 @@ class Problem:
 
     severity: an "error" stops training or teaches it something false; a "warning" does neither.
     kind: a few words shared by problems of one sort. where: file, image and annotation.
-    message: what was found, what was expected, and the way out.
+    message: what was found, what was expected, and the way out. Invariant: each is one line that
+    any terminal prints.
     """
 
     severity: Severity
@@ -25,8 +27,22 @@ class Problem:
     where: str
     message: str
 
+    def __post_init__(self) -> None:
+        for name in ("where", "message"):
+            text = getattr(self, name)
+            if not text.isprintable():
+                object.__setattr__(self, name, _UNPRINTABLE.sub(_escaped, text))
+
     def __str__(self) -> str:
         return f"{self.severity}: {self.where}: {self.message}"
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""In names of files."""
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return repr(character[0])[1:-1]
 
 
 class Dataset(Protocol):

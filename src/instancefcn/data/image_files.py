@@ -18,10 +18,10 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 from instancefcn.core.errors import UserError
 from instancefcn.core.limits import limit
 
-MAX_PIXELS = limit("INSTANCEFCN_MAX_PIXELS", 200_000_000)
+MAX_PIXELS = limit("MAX_PIXELS", 200_000_000)
 """The most pixels of an image."""
 
-MAX_BYTES = limit("INSTANCEFCN_MAX_BYTES", 1_500_000_000)
+MAX_BYTES = limit("MAX_BYTES", 1_500_000_000)
 """The most bytes that an image may take while it is decoded and converted, without the file's own.
 
 A small file can take this much. Both limits are environment variables too: see ``core.limits``.

@@ -67,12 +67,17 @@ def match(image: AnnotatedImage, proposals: Sequence[Rle]) -> Matches:
                 f"{image.path}: a proposal of {mask.width} x {mask.height} pixels on an image of "
                 f"{image.width} x {image.height}; propose at the image's own size"
             )
-    objects = _judged([i.mask for i in image.instances if not i.crowd], image.void)
+    counting = [instance for instance in image.instances if not instance.crowd]
+    objects = _judged([instance.mask for instance in counting], image.void)
     area = np.asarray(coco_mask.area(objects))
     counted = np.stack([(low <= area) & (area <= high) for low, high in AREAS.values()])
     iou = coco_mask.iou(_judged(proposals, image.void), objects, [0] * len(objects))
     overlap = np.reshape(iou, (len(proposals), len(objects)))
-    return Matches(_match(overlap, counted), counted, image.void is not None)
+    # Of objects overlapped alike the last is taken, and pycocotools goes category by category.
+    order = np.argsort(np.array([i.category for i in counting], np.int64), kind="stable")
+    ranks = np.full((len(AREAS), len(IOUS), len(objects)), MISSED, np.int32)
+    ranks[..., order] = _match(overlap[:, order], counted[:, order])
+    return Matches(ranks, counted, image.void is not None)
 
 
 def _judged(masks: Sequence[Rle], void: Rle | None) -> list[dict[str, object]]:

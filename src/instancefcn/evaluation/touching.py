@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instancefcn.core.rle import decode
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, Rle
 
 ADJOINING, RING = 2.0, 8.0
 """How many pixels may lie between two objects that touch: without and with VOC's void ring, which
@@ -25,17 +26,38 @@ def touching_only(image: AnnotatedImage, gap: float | None = None) -> AnnotatedI
     """
     if gap is None:
         gap = ADJOINING if image.void is None else RING
-    masks = [decode(instance.mask) for instance in image.instances]
-    held: dict[int, NDArray[np.int32]] = {}  # by category: how many objects hold each pixel
-    for instance, mask in zip(image.instances, masks, strict=True):
-        if not instance.crowd:
-            none = np.zeros(mask.shape, np.int32)
-            held[instance.category] = held.get(instance.category, none) + mask
-    instances = []
-    for instance, mask in zip(image.instances, masks, strict=True):
-        touches = not instance.crowd and _within(mask, held[instance.category] > mask, gap)
-        instances.append(replace(instance, crowd=not touches))
+    touching: set[int] = set()
+    for category in {instance.category for instance in image.instances}:
+        masks = {
+            place: instance.mask
+            for place, instance in enumerate(image.instances)
+            if instance.category == category and not instance.crowd
+        }
+        touching |= _touching(masks, gap)
+    instances = (
+        replace(instance, crowd=place not in touching)
+        for place, instance in enumerate(image.instances)
+    )
     return replace(image, instances=tuple(instances))
+
+
+def _touching(masks: Mapping[int, Rle], gap: float) -> set[int]:
+    """The places of those at most ``gap`` from another. Decodes one mask at a time: a thousand of
+    a large image would fill the memory.
+    """
+    if len(masks) < 2:
+        return set()
+    size = next((mask.height, mask.width) for mask in masks.values())
+    held, shared = np.zeros(size, np.bool_), np.zeros(size, np.bool_)  # by one, by several
+    for mask in map(decode, masks.values()):
+        shared |= held & mask
+        held |= mask
+    found = set()
+    for place, rle in masks.items():
+        mask = decode(rle)
+        if _within(mask, np.where(mask, shared, held), gap):
+            found.add(place)
+    return found
 
 
 def _within(mask: NDArray[np.bool_], others: NDArray[np.bool_], gap: float) -> bool:

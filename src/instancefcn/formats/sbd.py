@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.rle import encode
+from instancefcn.core.limits import limit
+from instancefcn.core.rle import encode_labels
 from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
 from instancefcn.data.splits import image_id, read_split
+from instancefcn.formats.matlab import read_struct
 from instancefcn.formats.voc import VOC_CATEGORIES
+
+MAX_SBD_BYTES = limit("MAX_SBD_BYTES", 16 << 20)
+"""Of a .mat file, and of what is unpacked from it. SBD's own have 20 kB, and 1 MB unpacked."""
 
 
 class SbdDataset:
@@ -44,17 +48,18 @@ class SbdDataset:
         name = self._names[index]
         path = self.root / "inst" / f"{name}.mat"
         objects, categories = read_sbd(path)
-        ids = [i for i in np.unique(objects).tolist() if i]
-        if ids and ids[-1] > len(categories):
+        last = int(objects.max())
+        if last > len(categories):
             raise UserError(
-                f"{path}: {len(categories)} categories for an object {ids[-1]}; download it again"
+                f"{path}: {len(categories)} categories for an object {last}; download it again"
             )
+        masks = encode_labels(objects)
         return AnnotatedImage(
             image_id=image_id(name),
             path=self.root / "img" / f"{name}.jpg",
             height=objects.shape[0],
             width=objects.shape[1],
-            instances=tuple(Instance(encode(objects == i), categories[i - 1]) for i in ids),
+            instances=tuple(Instance(mask, categories[i - 1]) for i, mask in masks.items() if i),
         )
 
     def problems(self, decode: bool = False) -> Iterator[Problem]:
@@ -66,15 +71,30 @@ class SbdDataset:
         return read_split(self.root / f"{self.split}.txt")
 
 
-def read_sbd(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
-    """Of an "inst" file: objects (H, W) uint8, 0 being background, and the class of each."""
+def read_sbd(path: Path) -> tuple[NDArray[np.int64], list[int]]:
+    """Of an "inst" file: objects (H, W) int64, 0 being background, and the class of each."""
     try:
-        instances: Any = loadmat(path, simplify_cells=True)["GTinst"]
-        objects = np.atleast_2d(np.asarray(instances["Segmentation"], np.uint8))
-        categories = np.atleast_1d(np.asarray(instances["Categories"], np.int64)).tolist()
-    except Exception as error:  # loadmat raises nearly anything on a broken file.
+        with path.open("rb") as file:
+            content = file.read(MAX_SBD_BYTES + 1)
+        if len(content) > MAX_SBD_BYTES:
+            raise UserError(f"more than {MAX_SBD_BYTES} bytes, raise INSTANCEFCN_MAX_SBD_BYTES")
+        fields = read_struct(content, "GTinst", MAX_SBD_BYTES)
+        if not {"Segmentation", "Categories"} <= set(fields):
+            raise UserError(f"the fields {sorted(fields)}")
+        objects, categories = _whole(fields["Segmentation"]), _whole(fields["Categories"])
+        if objects.ndim != 2 or not objects.size:
+            raise UserError(f"a Segmentation of shape {objects.shape}")
+    except (UserError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"{path}: no SBD instances ({type(error).__name__}); expected a .mat file with "
-            "GTinst.Segmentation and GTinst.Categories, download it again"
+            f"{path}: no SBD instances ({reason}); expected a .mat file with "
+            "GTinst.Segmentation (rows, columns) and GTinst.Categories, download it again"
         ) from error
-    return objects, categories
+    return objects, categories.ravel().tolist()
+
+
+def _whole(numbers: NDArray[Any]) -> NDArray[np.int64]:
+    """Raises UserError for what is no number of an object or a class."""
+    if numbers.size and not ((numbers >= 0) & (numbers < 2**31)).all():
+        raise UserError("numbers below 0 or beyond 2147483647")
+    return numbers.astype(np.int64)

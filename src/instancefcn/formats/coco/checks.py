@@ -2,149 +2,223 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from instancefcn.core.errors import UserError
 from instancefcn.core.rle import mask_area, mask_box
-from instancefcn.data.checks import image_problems, no_objects, unknown_category
+from instancefcn.core.types import Rle
+from instancefcn.data.checks import image_problems, object_problems, unknown_category
 from instancefcn.data.dataset import Problem, Severity
+from instancefcn.formats.coco.reading import Entry, read_tables
 from instancefcn.formats.coco.records import (
+    LISTS,
+    PARSERS,
     Annotation,
     ImageEntry,
-    read_coco,
-    to_annotation,
-    to_category,
+    has_mask,
+    image_path,
     to_image,
     to_rle,
 )
-
-T = TypeVar("T")
 
 ROUNDING = 2.0
 """Pixels by which outlines may leave the image, and boxes their masks."""
 
 
-def problems(annotations: Path, images: Path, decode: bool) -> Iterator[Problem]:
-    """All that is wrong with a COCO file and the images of its folder, see ``Dataset.problems``."""
+def problems(
+    annotations: Path, images: Path, decode: bool, outside: bool = False
+) -> Iterator[Problem]:
+    """All that is wrong with a COCO file and the images of its folder, see ``Dataset.problems``.
+
+    The file is read entry by entry: to the end of its images, then once more.
+    """
     try:
-        content = read_coco(annotations)
-    except ValueError as error:
-        yield Problem("error", "not COCO", str(annotations), str(error))
-        return
-    name = str(annotations)
-    entries = yield from _parsed(content["images"], to_image, f"{name}, images")
-    objects = yield from _parsed(content["annotations"], to_annotation, f"{name}, annotations")
-    categories = yield from _parsed(content["categories"], to_category, f"{name}, categories")
-
-    yield from _repeated("error", "image id", (e.image_id for e in entries), name)
-    yield from _repeated("warning", "file name", (e.file_name for e in entries), name)
-    yield from _repeated("warning", "annotation id", (a.annotation_id for a in objects), name)
-    yield from _repeated("warning", "category id", (c[0] for c in categories), name)
-
-    for entry in entries:
-        where = f"{name}, image {entry.image_id}"
-        path = images / entry.file_name
-        yield from image_problems(path, entry.height, entry.width, where, decode)
-    yield from _object_problems(objects, entries, dict(categories), name)
+        entries, errors = yield from _image_entries(annotations)
+        for entry in entries:
+            where = f"{annotations}, image {entry.image_id}"
+            try:
+                path = image_path(images, entry.file_name, outside)
+            except UserError as error:
+                yield Problem("error", "image outside", where, str(error))
+                continue
+            yield from image_problems(path, entry.height, entry.width, where, decode)
+        checked = _Annotations(annotations, {e.image_id: e for e in entries}, errors)
+        yield from checked.problems()
+    except UserError as error:
+        message = str(error).removeprefix(f"{annotations}: ")
+        yield Problem("error", "not COCO", str(annotations), message)
 
 
-def _parsed(
-    records: Iterable[Any], parse: Callable[[Any], T], where: str
-) -> Generator[Problem, None, list[T]]:
-    """The records that can be used, and an error for each other."""
-    parsed = []
-    for index, record in enumerate(records):
+def _image_entries(path: Path) -> Generator[Problem, None, tuple[list[ImageEntry], int]]:
+    """And the images that can be used, and how many cannot."""
+    entries: list[ImageEntry] = []
+    errors = 0
+    for entry in read_tables(path, LISTS, ("images",)):
         try:
-            parsed.append(parse(record))
-        except ValueError as error:
-            yield Problem("error", "bad entry", f"{where}[{index}]", str(error))
-    return parsed
+            entries.append(to_image(entry.value))
+        except UserError as error:
+            errors += 1
+            yield _bad_entry(path, entry, error)
+    yield from _repeated("error", "image id", (e.image_id for e in entries), path)
+    yield from _repeated("warning", "file name", (e.file_name for e in entries), path)
+    return entries, errors
+
+
+def _bad_entry(path: Path, entry: Entry, error: UserError) -> Problem:
+    return Problem("error", "bad entry", f"{path}, {entry.table}[{entry.place}]", str(error))
 
 
 def _repeated(
-    severity: Severity, what: str, keys: Iterable[object], where: str
+    severity: Severity, what: str, keys: Iterable[object], path: Path
 ) -> Iterator[Problem]:
     for key, count in Counter(keys).items():
         if count > 1:
             message = (
                 f"{count} entries share the {what} {short(key)}; merge them or tell them apart"
             )
-            yield Problem(severity, f"duplicate {what}", where, message)
+            yield Problem(severity, f"duplicate {what}", str(path), message)
 
 
-def _object_problems(
-    objects: Iterable[Annotation],
-    entries: Iterable[ImageEntry],
-    categories: dict[int, str],
-    name: str,
-) -> Iterator[Problem]:
-    images = {entry.image_id: entry for entry in entries}
-    covered = 0
-    for annotation in objects:
-        where = f"{name}, annotation {annotation.annotation_id}"
-        image = images.get(annotation.image_id)
+class _Annotations:
+    """The check of a file's annotations and categories: what was seen so far.
+
+    Where there are errors, what may be a consequence of them is not told as well.
+    """
+
+    def __init__(self, path: Path, images: Mapping[int, ImageEntry], errors: int) -> None:
+        self.path = path
+        self.images = images
+        self.unlisted = errors > 0
+        self.errors = errors
+        self.objects = self.crowds = self.bare = 0
+        self.ids = array("q")
+        self.categories: list[int] = []
+        self.used: dict[int, str] = {}  # where each category stands first
+
+    def problems(self) -> Iterator[Problem]:
+        unnamed = False
+        for entry in read_tables(self.path, LISTS, ("annotations", "categories")):
+            try:
+                value = PARSERS[entry.table](entry.value)
+            except UserError as error:
+                self.errors += 1
+                unnamed |= entry.table == "categories"
+                yield _bad_entry(self.path, entry, error)
+                continue
+            if isinstance(value, Annotation):
+                yield from self._annotation(value)
+            else:
+                self.categories.append(value[0])
+        yield from self._repeated_ids()
+        yield from _repeated("warning", "category id", self.categories, self.path)
+        if not unnamed:
+            for category in self.used.keys() - self.categories:
+                yield unknown_category(category, self.used[category])
+        yield from self._totals()
+
+    def _annotation(self, annotation: Annotation) -> Iterator[Problem]:
+        self.ids.append(annotation.annotation_id)
+        image = self.images.get(annotation.image_id)
         if image is None:
-            message = f"of an image {annotation.image_id} that is not listed; list it"
-            yield Problem("warning", "unknown image", where, message)
-            continue
-        where = f"{where} of image {image.image_id} ({short(image.file_name)})"
-        if annotation.category not in categories:
-            yield unknown_category(annotation.category, where)
-        area = yield from _mask_problems(annotation, image, where)
-        covered += 0 if annotation.crowd else area
-    if not covered:
-        yield no_objects(name)
+            if not self.unlisted:
+                message = f"of an image {annotation.image_id} that is not listed; list it"
+                where = f"{self.path}, annotation {annotation.annotation_id}"
+                yield Problem("warning", "unknown image", where, message)
+            return
+        if annotation.category not in self.used:
+            self.used[annotation.category] = self._where(annotation, image)
+        if not has_mask(annotation.segmentation):
+            self.bare += 1
+            message = "it has no outline, as where a box only was drawn; it is left out"
+            yield Problem("warning", "no mask", self._where(annotation, image), message)
+            return
+        try:
+            mask = to_rle(annotation.segmentation, image.height, image.width)
+        except UserError as error:
+            self.errors += 1
+            yield Problem("error", "bad mask", self._where(annotation, image), str(error))
+            return
+        for kind, message in _mask_problems(annotation, mask, image):
+            yield Problem("warning", kind, self._where(annotation, image), message)
+        if mask_area(mask):
+            self.crowds += annotation.crowd
+            self.objects += not annotation.crowd
+
+    def _where(self, annotation: Annotation, image: ImageEntry) -> str:
+        return (
+            f"{self.path}, annotation {annotation.annotation_id} of image {image.image_id} "
+            f"({short(image.file_name)})"
+        )
+
+    def _repeated_ids(self) -> Iterator[Problem]:
+        ids = np.sort(np.array(self.ids, np.int64))
+        repeated = ids[1:][ids[1:] == ids[:-1]].tolist()
+        yield from _repeated(
+            "warning", "annotation id", chain(dict.fromkeys(repeated), repeated), self.path
+        )
+
+    def _totals(self) -> Iterator[Problem]:
+        if self.bare and not self.errors + self.objects + self.crowds:
+            message = (
+                f"none of the {self.bare} annotations has an outline, only boxes; export "
+                "polygons or masks"
+            )
+            yield Problem("error", "no objects", str(self.path), message)
+        elif not self.errors:
+            yield from object_problems(self.objects, self.crowds, str(self.path))
 
 
 def _mask_problems(
-    annotation: Annotation, image: ImageEntry, where: str
-) -> Generator[Problem, None, int]:
-    """And the mask's area."""
-    try:
-        mask = to_rle(annotation.segmentation, image.height, image.width)
-    except ValueError as error:
-        yield Problem("error", "bad mask", where, str(error))
-        return 0
+    annotation: Annotation, mask: Rle, image: ImageEntry
+) -> Iterator[tuple[str, str]]:
+    """Kinds and messages."""
     area = mask_area(mask)
     if not area:
-        yield Problem("warning", "empty mask", where, "it covers no pixel; it will be left out")
+        yield "empty mask", "it covers no pixel; it is left out"
     elif isinstance(annotation.segmentation, list):
-        yield from _outside(annotation.segmentation, image, where)
+        yield from _outside(annotation.segmentation, image)
     if annotation.bbox is not None:
-        yield from _box_problems(annotation.bbox, mask_box(mask) if area else None, image, where)
-    return area
+        yield from _box_problems(annotation.bbox, mask_box(mask) if area else None, image)
 
 
-def _outside(polygons: list[list[float]], image: ImageEntry, where: str) -> Iterator[Problem]:
-    x = [value for polygon in polygons for value in polygon[::2]]
-    y = [value for polygon in polygons for value in polygon[1::2]]
-    if _leaves(min(x), min(y), max(x), max(y), image):
+def _outside(polygons: list[list[float]], image: ImageEntry) -> Iterator[tuple[str, str]]:
+    x0, y0 = (min(min(p[i::2]) for p in polygons if p) for i in (0, 1))
+    x1, y1 = (max(max(p[i::2]) for p in polygons if p) for i in (0, 1))
+    if _leaves(x0, y0, x1, y1, image):
         message = (
-            f"it spans x {min(x):g} to {max(x):g}, y {min(y):g} to {max(y):g} on an image of "
+            f"it spans x {x0:g} to {x1:g}, y {y0:g} to {y1:g} on an image of "
             f"{image.width} x {image.height}; what lies outside is cut off"
         )
-        yield Problem("warning", "polygon outside", where, message)
+        yield "polygon outside", message
 
 
 def _box_problems(
-    box: Any, tight: tuple[float, ...] | None, image: ImageEntry, where: str
-) -> Iterator[Problem]:
+    box: Any, tight: tuple[float, ...] | None, image: ImageEntry
+) -> Iterator[tuple[str, str]]:
     """``tight`` is the mask's own [x, y, width, height]. Boxes are only compared, never used."""
     numbers = isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) for v in box)
     if not numbers or not all(abs(v) < 1e9 for v in box) or min(box[2:]) < 0:
         message = f'"bbox" is [x, y, width, height] in pixels, got {short(box)}'
-        yield Problem("warning", "bad box", where, message)
+        yield "bad box", message
     elif _leaves(box[0], box[1], box[0] + box[2], box[1] + box[3], image):
         message = f"{short(box)} on an image of {image.width} x {image.height}; recalculate it"
-        yield Problem("warning", "box outside", where, message)
-    elif tight and not np.allclose(_corners(box), _corners(tight), rtol=0, atol=_slack(tight)):
+        yield "box outside", message
+    elif tight and not _alike(box, tight):
         message = f"the box is {short(box)}, its mask's {list(tight)}; one of them is wrong"
-        yield Problem("warning", "box unlike mask", where, message)
+        yield "box unlike mask", message
+
+
+def _alike(box: Iterable[float], tight: tuple[float, ...]) -> bool:
+    slack = _slack(tight)
+    return all(abs(a - b) <= slack for a, b in zip(_corners(box), _corners(tight), strict=True))
 
 
 def _corners(box: Iterable[float]) -> tuple[float, float, float, float]:

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import mask_area
 from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.dataset import Problem
 from instancefcn.formats.coco import checks
-from instancefcn.formats.coco.records import (
-    Annotation,
-    ImageEntry,
-    read_coco,
-    to_annotation,
-    to_category,
-    to_image,
-    to_rle,
-)
+from instancefcn.formats.coco.index import Index, read_index
+from instancefcn.formats.coco.records import Annotation, ImageEntry, has_mask, image_path, to_rle
 
 
 class CocoDataset:
     """Images in the order of their ids; polygons and RLE, crowds as such.
 
-    An annotation that covers no pixel, as COCO itself has some, is left out.
+    An annotation without a mask (a box only) or whose mask covers no pixel, as COCO itself has
+    some, is left out; ``problems`` counts them. Annotations are read when their image is asked for.
 
     annotations: a JSON file with "images", "annotations" and "categories". images: the folder of
-    the "file_name"s.
+    the "file_name"s. outside: whether these may lead out of it, by "../" or from the root.
     """
 
-    def __init__(self, annotations: Path | str, images: Path | str) -> None:
+    def __init__(self, annotations: Path | str, images: Path | str, outside: bool = False) -> None:
         self.annotations = Path(annotations)
         self.images = Path(images)
+        self.outside = outside
 
     @property
     def name(self) -> str:
@@ -50,12 +42,17 @@ class CocoDataset:
         return len(self._index.images)
 
     def __getitem__(self, index: int) -> AnnotatedImage:
-        image = self._index.images[index]
-        annotations = self._index.annotations[image.image_id]
-        instances = (self._instance(annotation, image) for annotation in annotations)
+        place = range(len(self))[index]
+        image = self._index.images[place]
+        drawn = (a for a in self._index.annotations(place) if has_mask(a.segmentation))
+        instances = [self._instance(annotation, image) for annotation in drawn]
+        try:
+            path = image_path(self.images, image.file_name, self.outside)
+        except UserError as error:
+            raise UserError(f"{self.annotations}: image {image.image_id}: {error}") from error
         return AnnotatedImage(
             image_id=image.image_id,
-            path=self.images / image.file_name,
+            path=path,
             height=image.height,
             width=image.width,
             instances=tuple(i for i in instances if mask_area(i.mask)),
@@ -63,12 +60,12 @@ class CocoDataset:
 
     def problems(self, decode: bool = False) -> Iterator[Problem]:
         """See ``Dataset.problems``."""
-        return checks.problems(self.annotations, self.images, decode)
+        return checks.problems(self.annotations, self.images, decode, self.outside)
 
     def _instance(self, annotation: Annotation, image: ImageEntry) -> Instance:
         try:
             mask = to_rle(annotation.segmentation, image.height, image.width)
-        except ValueError as error:
+        except UserError as error:
             raise UserError(
                 f"{self.annotations}: annotation {annotation.annotation_id} of image "
                 f"{image.image_id} ({image.file_name}): {error}"
@@ -76,30 +73,5 @@ class CocoDataset:
         return Instance(mask, annotation.category, annotation.crowd)
 
     @cached_property
-    def _index(self) -> _Index:
-        content = read_coco(self.annotations)
-        try:
-            return _Index.of(content)
-        except ValueError as error:
-            raise UserError(f"{self.annotations}: {error}") from error
-
-
-@dataclass(frozen=True)
-class _Index:
-    """Annotations by image id; those of images that are not listed are dropped."""
-
-    images: tuple[ImageEntry, ...]
-    annotations: Mapping[int, Sequence[Annotation]]
-    categories: Mapping[int, str]
-
-    @classmethod
-    def of(cls, content: Mapping[str, list[Any]]) -> _Index:
-        images = sorted(map(to_image, content["images"]), key=lambda image: image.image_id)
-        for first, second in pairwise(images):
-            if first.image_id == second.image_id:
-                raise UserError(f"two images have the id {first.image_id}; give each its own")
-        annotations: dict[int, list[Annotation]] = {image.image_id: [] for image in images}
-        for annotation in map(to_annotation, content["annotations"]):
-            if annotation.image_id in annotations:
-                annotations[annotation.image_id].append(annotation)
-        return cls(tuple(images), annotations, dict(map(to_category, content["categories"])))
+    def _index(self) -> Index:
+        return read_index(self.annotations)

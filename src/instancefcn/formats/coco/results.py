@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
@@ -19,7 +19,8 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.rle import rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Rle
-from instancefcn.formats.coco.records import to_rle
+from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
+from instancefcn.formats.coco.records import to_rle, whole
 
 
 class ScoredMask(NamedTuple):
@@ -40,28 +41,31 @@ def ranked(proposals: Iterable[ScoredMask]) -> list[ScoredMask]:
 
 def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
     """Results for these images: a COCO results list, or a COCO data set whose annotations have
-    scores; masks as RLE or polygons; each image's best first.
+    scores; masks as RLE or polygons; each image's best first. Equal scores are ranked as by
+    pycocotools: category by category, within one as they come.
 
-    A results list has the image ids of ``images``. A data set has ids of its own, so its images
-    are found by their file's name.
+    A results list has the image ids of ``images``; where a result has a "file_name" as well, the
+    two must agree. A data set has ids of its own, so its images are found by their file's name.
 
     Raises ValueError, naming the file and the result, for whatever cannot be used: pycocotools
     would leave out results of unknown images, or count them as misses, without a word.
     """
     path, known = Path(path), _Images.of(images)
-    content = _read_json(path)
-    try:
-        records, names = _records(content)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
-    results: dict[int, list[ScoredMask]] = defaultdict(list)
-    for index, record in enumerate(records):
+    names, entries = _opened(path)
+    results: dict[int, list[tuple[int, ScoredMask]]] = defaultdict(list)
+    for entry in entries:
         try:
-            image = known.find(record, names)
-            results[image.image_id].append(_to_scored_mask(record, image))
-        except ValueError as error:
-            raise UserError(f"{path}: result {index}: {error}") from error
-    return {image_id: ranked(proposals) for image_id, proposals in results.items()}
+            _require_result(entry.value)
+            image = known.find(entry.value, names)
+            mask = _to_scored_mask(entry.value, image)
+        except UserError as error:
+            raise UserError(f"{path}: result {entry.place}: {error}") from error
+        results[image.image_id].append((whole(entry.value.get("category_id")) or 0, mask))
+    return {image_id: _ranked_by_category(found) for image_id, found in results.items()}
+
+
+def _ranked_by_category(found: list[tuple[int, ScoredMask]]) -> list[ScoredMask]:
+    return [mask for _, mask in sorted(found, key=lambda pair: (-pair[1].score, pair[0]))]
 
 
 def write_results(path: Path | str, results: Results, category: int = 1) -> None:
@@ -85,44 +89,46 @@ def write_results(path: Path | str, results: Results, category: int = 1) -> None
         file.write(b"\n]\n" if separator == b",\n" else b"[]\n")
 
 
-def _read_json(path: Path) -> Any:
+def _opened(path: Path) -> tuple[Mapping[int, str] | None, Iterator[Entry]]:
+    """The file names of a data set's image ids, none for a results list; and the results."""
+    if is_list(path):
+        return None, read_list(path)
+    lists = ("images", "annotations")
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error}); write the results again") from error
+        names = dict(_to_name(path, entry) for entry in read_tables(path, lists, ("images",)))
+    except UserError as error:
+        raise UserError(
+            f'{error}; or write a results list, [{{"image_id", "segmentation", "score"}}]'
+        ) from error
+    return names, read_tables(path, lists, ("annotations",))
 
 
-def _records(content: Any) -> tuple[list[Any], Mapping[int, str] | None]:
-    """The results, and, of a data set, the file names of its image ids."""
-    if isinstance(content, list):
-        return content, None
-    if isinstance(content, dict):
-        images, annotations = content.get("images"), content.get("annotations")
-        if isinstance(images, list) and isinstance(annotations, list):
-            return annotations, dict(map(_to_name, images))
-    found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-    raise UserError(
-        f"neither a COCO results list nor a COCO data set, got {short(found)}; "
-        'write a list of {"image_id", "segmentation", "score"}'
-    )
-
-
-def _to_name(record: Any) -> tuple[int, str]:
-    if isinstance(record, dict):
-        image_id, name = record.get("id"), record.get("file_name")
-        if type(image_id) is int and isinstance(name, str):
+def _to_name(path: Path, entry: Entry) -> tuple[int, str]:
+    if isinstance(entry.value, dict):
+        image_id, name = whole(entry.value.get("id")), entry.value.get("file_name")
+        if image_id is not None and isinstance(name, str):
             return image_id, _last_part(name)
-    raise UserError(f'an image has an integer "id" and a text "file_name", got {short(record)}')
+    raise UserError(
+        f'{path}: images[{entry.place}]: an image has an integer "id" and a text "file_name", '
+        f"got {short(entry.value)}; give both"
+    )
 
 
 def _last_part(name: str) -> str:
     return name.replace("\\", "/").rpartition("/")[2]
 
 
+def _require_result(record: Any) -> None:
+    if not isinstance(record, dict):
+        raise UserError(f"a result is a JSON object, got {short(record)}; {_FORM}")
+
+
+_FORM = 'give each an "image_id", a "segmentation" and a "score"'
+
+
 class _Image(NamedTuple):
     image_id: int
+    name: str
     height: int
     width: int
 
@@ -139,30 +145,44 @@ class _Images:
         by_id: dict[int, _Image] = {}
         by_name: dict[str, list[_Image]] = defaultdict(list)
         for image in images:
-            entry = _Image(image.image_id, image.height, image.width)
+            entry = _Image(image.image_id, image.path.name, image.height, image.width)
             by_id[image.image_id] = entry
             by_name[image.path.name].append(entry)
         return cls(by_id, by_name)
 
-    def find(self, record: Any, names: Mapping[int, str] | None) -> _Image:
+    def find(self, record: dict[str, Any], names: Mapping[int, str] | None) -> _Image:
         """The image of a result; ``names`` are the file names of a data set's own ids."""
-        if not isinstance(record, dict):
-            raise UserError(f"a result is a JSON object, got {short(record)}")
-        image_id = record.get("image_id")
-        if type(image_id) is not int:
-            raise UserError(f'"image_id" is an integer, got {short(image_id)}')
-        if names is None:
-            if image_id in self.by_id:
-                return self.by_id[image_id]
+        given, beside = record.get("image_id"), record.get("file_name")
+        # A text may be a number or the name of a file: "0003" is not the image 3.
+        image_id = None if names is None and isinstance(given, str) else whole(given)
+        if names is None and isinstance(beside, str) and image_id not in self.by_id:
+            return self._named(_last_part(beside))
+        if image_id is None:
+            raise UserError(
+                f'"image_id" is an integer, got {short(given)}; write the ids of the '
+                "annotations' images"
+            )
+        if names is not None:
+            return self._named(names.get(image_id))
+        if image_id not in self.by_id:
             raise UserError(
                 f"image id {image_id} is none of the {len(self.by_id)} evaluated images'; "
                 "give the annotations that the results were made for"
             )
-        found = self.by_name.get(names.get(image_id, ""), ())
+        image = self.by_id[image_id]
+        if isinstance(beside, str) and _last_part(beside) != image.name:
+            raise UserError(
+                f"it is of {short(beside)}, but the image id {image_id} is {short(image.name)} in "
+                "the annotations; write their ids into the results"
+            )
+        return image
+
+    def _named(self, name: str | None) -> _Image:
+        found = self.by_name.get(name or "", ())
         if len(found) == 1:
             return found[0]
         raise UserError(
-            f"{len(found)} of the evaluated images are called {names.get(image_id)!r}; give the "
+            f"{len(found)} of the evaluated images are called {name!r}; give the "
             "annotations that the results were made for, or a results list with their image ids"
         )
 
@@ -170,7 +190,7 @@ class _Images:
 def _to_scored_mask(record: dict[str, Any], image: _Image) -> ScoredMask:
     score: Any = record.get("score")
     if not (type(score) in (int, float) and abs(score) <= sys.float_info.max):
-        raise UserError(f'"score" is a number, got {short(score)}')
+        raise UserError(f'"score" is a number, got {short(score)}; rank the masks by one')
     if "segmentation" not in record:
-        raise UserError("no segmentation; masks are evaluated, not boxes")
+        raise UserError("no segmentation; masks are evaluated, not boxes: write masks")
     return ScoredMask(to_rle(record["segmentation"], image.height, image.width), float(score))

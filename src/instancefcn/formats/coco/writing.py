@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
-from instancefcn.formats.coco.records import ImageEntry, read_coco, to_image
+from instancefcn.formats.coco.reading import read_tables
+from instancefcn.formats.coco.records import ImageEntry, to_image
 from instancefcn.formats.prediction import Prediction, Source
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
@@ -103,12 +104,12 @@ class ListedImages:
         self.path = path
         self._entries: dict[str, ImageEntry] = {}
         self._taken: dict[int, Path] = {}
-        for record in read_coco(path, ("images",))["images"]:
+        for record in read_tables(path, ("images",), ("images",)):
             try:
-                entry = to_image(record)
+                entry = to_image(record.value)
             except ValueError as error:
                 raise UserError(f"{path}: {error}; export the annotations again") from error
-            name = os.path.normpath(entry.file_name)  # "./a.jpg" is "a.jpg"
+            name = _listed_name(entry.file_name)
             if self._entries.setdefault(name, entry) is not entry:
                 raise UserError(
                     f'{path}: two images have the file_name "{entry.file_name}"; give each its own'
@@ -143,6 +144,13 @@ class ListedImages:
         raise UserError(
             f"{image}: {self.path} lists no image of this name; give the file that does, or none"
         )
+
+
+def _listed_name(file_name: str) -> str:
+    """Without a leading "./"; of Windows' paths to another folder or computer the last part."""
+    name = os.path.normpath(file_name.replace("\\", "/"))
+    elsewhere = "\\" in file_name and (name.startswith("..") or ":" in name)
+    return name.rpartition("/")[2] if elsewhere else name
 
 
 class _List:
