@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,17 +20,14 @@ from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.formats.coco.writing import Add, ListedImages, data_set, results_list
-from instancefcn.formats.label_pngs import write_labels
-from instancefcn.formats.labelme import write_labelme
-from instancefcn.formats.overlay import write_overlay
+from instancefcn.formats.format import Writer
 from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.table import WRITERS
 from instancefcn.inference.predictor import Predictor
 
 FORMATS = {
     "coco": "proposals.json, a COCO data set; with --annotations results.json, COCO results",
-    "overlay": "overlays/*.png, the best dozen masks that hardly overlap; 800 to 2000 pixels",
-    "png": "labels/*.png, 16-bit: each pixel's best mask, counted from 1; 0 is background",
-    "labelme": "labelme/*.json, to correct the masks by hand in labelme 5.4 or later",
+    **{writer.name: writer.words for writer in WRITERS},
 }
 
 T = TypeVar("T")
@@ -38,7 +35,7 @@ T = TypeVar("T")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "formats:\n" + "\n".join(f"  {name:9}{FORMATS[name]}" for name in FORMATS)
+    parser.epilog = "formats:\n" + "\n".join(f"  {name:15}{FORMATS[name]}" for name in FORMATS)
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="an image, a folder or a pattern")
     add("--output", type=Path, required=True, metavar="DIR", help="where the files go")
@@ -104,12 +101,17 @@ def _output(name: str, arguments: argparse.Namespace) -> tuple[Path, AbstractCon
         if arguments.annotations:
             return folder / "results.json", results_list(folder / "results.json")
         return folder / "proposals.json", data_set(folder / "proposals.json")
-    place, write = {
-        "overlay": (folder / "overlays", write_overlay),
-        "png": (folder / "labels", write_labels),
-        "labelme": (folder / "labelme", write_labelme),
-    }[name]
-    return place, nullcontext(partial(write, place))
+    writer = next(writer for writer in WRITERS if writer.name == name)
+    return folder / writer.folder, _each(writer, folder / writer.folder)
+
+
+@contextmanager
+def _each(writer: Writer, folder: Path) -> Iterator[Add]:
+    """A file an image; says at the end what the format could not hold."""
+    lost: Counter[str] = Counter()
+    yield lambda prediction: lost.update(writer.write(folder, prediction))
+    for what, number in lost.items():
+        print(f"{writer.name}: {number} {what} lost", file=sys.stderr)
 
 
 def _write(

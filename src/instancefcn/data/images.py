@@ -81,16 +81,19 @@ def to_rgb(image: Image.Image | NDArray[Any]) -> NDArray[np.uint8]:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def read_labels(path: Path | str) -> NDArray[np.uint8]:
-    """The values (H, W) uint8 of a label map: a palette's indices, not its colours, or 8-bit grey.
+def read_labels(path: Path | str) -> NDArray[Any]:
+    """The values (H, W) of a label map, uint8 or uint16: a palette's indices, not its colours, or
+    grey of at most 16 bits.
 
     Raises ValueError, naming the file, if it is neither.
     """
     with _opened(path) as image:
         image.load()
+    if image.mode in ("I", "I;16", "I;16B", "I;16L"):  # "I": of PNG, by older Pillows
+        return _as_uint16(np.asarray(image))
     if image.mode not in ("P", "L"):
         raise UserError(
-            f"{path}: a label map has a palette or is 8-bit grey, this is {image.mode}; "
+            f"{path}: a label map has a palette or is grey of 8 or 16 bits, this is {image.mode}; "
             "save the labels themselves, not their colours"
         )
     return np.array(image)
