@@ -57,4 +57,3 @@ def disc(size: int, x: float, y: float, radius: float) -> Mask:
 
 
 NOTHING = of_masks([], [])
-

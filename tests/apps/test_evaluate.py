@@ -91,8 +91,7 @@ def test_files_of_one_name_are_told_apart(annotations: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{folder}/none.json"], "no data set"),
-        (["{folder}/instances.json"], "give --images"),
+        (["{folder}/none.json"], "no such file or folder"),
         (["{folder}/instances.json", "--images", "{folder}", "--model", "x"], "x: no such model"),
         (
             ["{folder}/instances.json", "--images", "{folder}", "--results", "{folder}/1.png"],

@@ -109,7 +109,7 @@ def test_maps_of_8_and_16_bits_and_palettes_are_read(
 ) -> None:
     labels = np.array([[0, 1, 1], [200, 200, 0]], dtype)
     write(tmp_path, "x", labels, mode)
-    (item,) = list(open_dataset(tmp_path))
+    item = open_dataset(tmp_path)[0]
     assert [decode(i.mask).tolist() for i in item.instances] == [
         (labels == 1).tolist(),
         (labels == 200).tolist(),

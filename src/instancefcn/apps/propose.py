@@ -6,9 +6,9 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,6 @@ from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.formats.coco.writing import Add, ListedImages, data_set, results_list
-from instancefcn.formats.format import Writer
 from instancefcn.formats.prediction import Prediction, Source
 from instancefcn.formats.table import WRITERS
 from instancefcn.inference.predictor import Predictor
@@ -70,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     sources = to_sources(find_images(arguments.paths))
     listed = ListedImages(arguments.annotations) if arguments.annotations else None
     predictor = _predictor(arguments)
-    outputs = [_output(name, arguments) for name in dict.fromkeys(arguments.formats)]
+    lost: Counter[str] = Counter()
+    outputs = [_output(name, arguments, lost) for name in dict.fromkeys(arguments.formats)]
     start = time.perf_counter()
     with (
         writing(arguments.output),
@@ -79,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         counts = _write(predictions, [output for _, output in outputs])
     seconds = (time.perf_counter() - start) / len(sources)
     print(f"{len(counts)} of {len(sources)} images, {sum(counts)} masks, {seconds:.2f} s an image")
-    print(*(place for place, _ in outputs), sep="\n")
+    losses = [f"lost: {number} {what}" for what, number in lost.items()]
+    print(*losses, *(place for place, _ in outputs), sep="\n")
     return 0 if len(counts) == len(sources) else 2
 
 
@@ -94,24 +95,23 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     return predictor
 
 
-def _output(name: str, arguments: argparse.Namespace) -> tuple[Path, AbstractContextManager[Add]]:
-    """Where a format goes, and what writes it."""
+def _output(
+    name: str, arguments: argparse.Namespace, lost: Counter[str]
+) -> tuple[Path, AbstractContextManager[Add]]:
+    """Where a format goes, and what writes it and counts what the format cannot hold."""
     folder: Path = arguments.output
     if name == "coco":
         if arguments.annotations:
             return folder / "results.json", results_list(folder / "results.json")
         return folder / "proposals.json", data_set(folder / "proposals.json")
     writer = next(writer for writer in WRITERS if writer.name == name)
-    return folder / writer.folder, _each(writer, folder / writer.folder)
+    place = folder / writer.folder
 
+    def add(prediction: Prediction) -> None:
+        for what, number in writer.write(place, prediction).items():
+            lost[f"{what} in {name}"] += number
 
-@contextmanager
-def _each(writer: Writer, folder: Path) -> Iterator[Add]:
-    """A file an image; says at the end what the format could not hold."""
-    lost: Counter[str] = Counter()
-    yield lambda prediction: lost.update(writer.write(folder, prediction))
-    for what, number in lost.items():
-        print(f"{writer.name}: {number} {what} lost", file=sys.stderr)
+    return place, nullcontext(add)
 
 
 def _write(

@@ -58,11 +58,12 @@ class LabelPngDataset:
 
     def problems(self, decode: bool = False) -> Iterator[Problem]:
         """See ``Dataset.problems``."""
-        yield from check_items(self, decode)
         try:
             pairs = self._pairs
-        except UserError:  # It was said before.
+        except UserError as error:
+            yield Problem("error", "unreadable data set", self.name, str(error))
             return
+        yield from check_items(self, decode)
         yield from pairs.problems(str(self.root), "they are left out")
 
     @cached_property

@@ -80,11 +80,12 @@ class YoloDataset:
 
     def problems(self, decode: bool = False) -> Iterator[Problem]:
         """See ``Dataset.problems``."""
-        yield from check_items(self, decode)
         try:
-            pairs = self._pairs
-        except UserError:  # It was said before.
+            pairs, _ = self._pairs, self.categories
+        except UserError as error:
+            yield Problem("error", "unreadable data set", self.name, str(error))
             return
+        yield from check_items(self, decode)
         yield from pairs.problems(str(self.root), "they count as images without objects")
 
     def _classes(self) -> set[int]:
@@ -106,16 +107,20 @@ class YoloDataset:
         return read_yaml(self._file) if self._file else None
 
     @cached_property
-    def _pairs(self) -> Pairs:
+    def place(self) -> Place:
+        """Where images and labels lie. Raises UserError if it takes more to tell."""
         if self.images:
             labels = self.root / "labels" if (self.root / "labels").is_dir() else self.root
-            place = Place(self.images, labels / (self.split or ""))
-        elif self._content and any(self._content.get(key) for key in SPLITS):
-            place = self._named(self._content)
-        else:
-            folder = image_folder(self.root, self.split)
-            place = Place(folder, beside(folder, self.root, "labels"))
-        return pair(place.images, images_below(place.images), place.labels, ".txt", NO_LABELS)
+            return Place(self.images, labels / (self.split or ""))
+        if self._content and any(self._content.get(key) for key in SPLITS):
+            return self._named(self._content)
+        folder = image_folder(self.root, self.split)
+        return Place(folder, beside(folder, self.root, "labels"))
+
+    @cached_property
+    def _pairs(self) -> Pairs:
+        images = self.place.images
+        return pair(images, images_below(images), self.place.labels, ".txt", NO_LABELS)
 
     def _named(self, content: Mapping[str, Any]) -> Place:
         """The folders of a split of data.yaml; of all splits if they are the same."""
@@ -176,7 +181,9 @@ def _recognises(path: Path) -> bool:
 
 
 def _open(path: Path, split: str | None, images: Path | None) -> YoloDataset:
-    return YoloDataset(path, split, images)
+    dataset = YoloDataset(path, split, images)
+    assert dataset.place  # what is missing is told now
+    return dataset
 
 
 FORMAT = Format("YOLO", "a YOLO folder with data.yaml, or images and labels", _recognises, _open)
