@@ -147,6 +147,20 @@ def test_folders_that_data_yaml_names_are_found_beside_it(
         open_dataset(tmp_path)
 
 
+def test_lists_and_several_folders(tmp_path: Path) -> None:
+    for split, name in (("train", "x"), ("train", "y"), ("more", "z")):
+        write(tmp_path, SQUARE, name, f"images/{split}")
+    write_yaml(tmp_path, names=["cat"], train="train.txt", val=["images/train", "images/more"])
+    (tmp_path / "train.txt").write_text("data/images/train/x.png\n\nC:\\images\\more\\z.png\n")
+    listed, several = open_dataset(tmp_path, "train"), open_dataset(tmp_path, "val")
+    assert [listed[i].path.name for i in range(len(listed))] == ["x.png", "z.png"]
+    assert [len(drawn(several, i)) for i in range(len(several))] == [1, 1, 1]
+    assert [*listed.problems(), *several.problems()] == []
+    (tmp_path / "train.txt").write_text("images/train/x.png\n../../etc/none.png\n")
+    (problem,) = open_dataset(tmp_path, "train").problems()
+    assert "train.txt: line 2: its image '../../etc/none.png' is not beside it" in problem.message
+
+
 def test_folders_without_data_yaml(tmp_path: Path) -> None:
     write(tmp_path, SQUARE.replace("0", "3", 1), "x", "images/train")
     write(tmp_path, SQUARE, "z", "images/val")
@@ -218,9 +232,12 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         (BOMB, "data.yaml has names and the folders"),
         ("[" * 100_000, "not YAML"),
         ("train: images\nnames: 3", "names is a list of classes, got 3"),
-        ("train: elsewhere\nnames: [cat]", "its folder 'elsewhere' is not beside it; put it there"),
-        ("train: [images, more]\nnames: [cat]", "a split is one folder, got"),
-        ("train: images/x.png\nnames: [cat]", "its folder 'images/x.png' is not beside it"),
+        (
+            "train: elsewhere\nnames: [cat]",
+            "its images, 'elsewhere', are not beside it; put them there",
+        ),
+        ("train: [images, more]\nnames: [cat]", "its images, 'more', are not beside it"),
+        ("train: {a: 1}\nnames: [cat]", "its images, {'a': 1}, are not beside it"),
     ],
 )
 def test_a_bad_data_yaml_is_named(tmp_path: Path, text: str, message: str) -> None:

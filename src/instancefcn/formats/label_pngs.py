@@ -17,7 +17,7 @@ from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
 from instancefcn.data.images import read_labels
 from instancefcn.formats.format import Format, Lost, Writer
-from instancefcn.formats.layouts import Pairs, beside, image_folder, images_below, pair
+from instancefcn.formats.layouts import Pairs, beside, image_folder, pair_folders
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, crop
 
@@ -70,7 +70,7 @@ class LabelPngDataset:
     def _pairs(self) -> Pairs:
         images = self.images or image_folder(self.root, self.split)
         labels = label_folder(self.root, self.split, self.images)
-        return pair(images, images_below(images), labels, ".png")
+        return pair_folders(images, labels, ".png")
 
 
 def label_folder(root: Path, split: str | None, images: Path | None) -> Path:

@@ -6,7 +6,7 @@ A name that a file gives is looked for in folders that the user gave, and nowher
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -131,25 +131,35 @@ class Pairs:
 
 
 def pair(
-    images: Path, listed: Iterable[Path], labels: Path, suffix: str, ignored: tuple[str, ...] = ()
+    images: Iterable[Path],
+    labels_of: Callable[[Path], Path],
+    suffix: str,
+    every: Iterable[Path] = (),
 ) -> Pairs:
-    """The listed images of a folder and the files of the same names in the folder of labels.
+    """Images and the label files of the same names.
 
-    "a/x.jpg" goes with "a/x.jpg.png" if there is one, else with "a/x.png". ignored: names of
-    files that are no labels. Raises UserError if two images would share one label file.
+    labels_of: where the labels of an image lie, as if they had its name. Those of "x.jpg" are
+    "x.jpg.png" if it is there, else "x.png". every: the label files, to find those without image.
+    Raises UserError if two images would share one label file.
     """
     taken: dict[Path, Path] = {}
     found: list[tuple[Path, Path | None]] = []
-    for image in listed:
-        name = labels / image.relative_to(images)
+    for image in images:
+        name = labels_of(image)
         own = (name.with_name(name.name + suffix), name.with_suffix(suffix))
         path = next((p for p in own if p.is_file() and p != image), None)
         if path and taken.setdefault(path, image) is not image:
             raise UserError(f"{path}: labels of both {taken[path]} and {image}; rename one of them")
         found.append((image, path))
+    return Pairs(tuple(found), tuple(path for path in every if path not in taken))
+
+
+def pair_folders(images: Path, labels: Path, suffix: str) -> Pairs:
+    """The images of a folder, and the label files under the same names in another one."""
     every = files_below(labels, (suffix,)) if labels != images else []
-    lone = (path for path in every if path not in taken and path.name not in ignored)
-    return Pairs(tuple(found), tuple(lone))
+    return pair(
+        images_below(images), lambda image: labels / image.relative_to(images), suffix, every
+    )
 
 
 def images_below(folder: Path) -> list[Path]:

@@ -78,7 +78,7 @@ def _file(folder: Path, split: str | None) -> Path:
 def _recognises(path: Path) -> bool:
     """Any JSON file that is not seen to be another format's, so that reading says what is wrong."""
     if path.is_file():
-        return path.suffix.lower() not in (".yaml", ".yml")
+        return path.suffix.lower() not in (".yaml", ".yml") and b'"shapes"' not in head(path)
     return bool(coco_files(path))
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-import numpy as np
+from pycocotools import mask as coco_mask
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.rle import decode, encode, mask_area
+from instancefcn.core.rle import mask_area, rle_from_coco, rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
@@ -175,10 +175,7 @@ def _instances(
 
 
 def _union(masks: Sequence[Rle]) -> Rle:
-    whole = decode(masks[0])
-    for mask in masks[1:]:
-        np.logical_or(whole, decode(mask), out=whole)
-    return encode(whole)
+    return rle_from_coco(coco_mask.merge([rle_to_coco(mask) for mask in masks]))
 
 
 def _recognises(path: Path) -> bool:
