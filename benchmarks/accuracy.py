@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import track
 
 from dev_sets import COCO, PEDESTRIANS, VOC, DevSet, dev_sets
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.evaluation.recall import RecallReport, match, summarize
@@ -137,7 +136,7 @@ def recall(predictor: Predictor, dataset: Dataset, images: int, name: str) -> Me
     for index in bar:
         image = dataset[index]
         start = perf_counter()
-        masks = list(proposals_to_rle(predictor(image.path)))
+        masks = predictor(image.path).masks()
         seconds.append(perf_counter() - start)
         matches.append(match(image, masks))
     return summarize(matches), median(seconds)

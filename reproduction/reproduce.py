@@ -20,16 +20,16 @@ from dev_sets import COCO, VOC, DevSet, dev_sets
 from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
 from instancefcn.apps.evaluate import find
 from instancefcn.apps.selective_search import Task, search, search_images
-from instancefcn.apps.train import COPY
 from instancefcn.core.errors import UserError
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.formats.coco.results import read_results, write_results
+from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.training.recipe import read_recipe
+from instancefcn.training.run import COPY
 from measuring import Measured, measured, seconds_each, slug
 from published_figures import published_on_voc
 from results_page import DATA, ROOT, commit, conditions, run_script, write_section
@@ -242,7 +242,7 @@ def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -
 
 
 def masks_of(predictor: Predictor, path: Path) -> list[Rle]:
-    return list(proposals_to_rle(predictor(path)))
+    return list(predictor(path).masks())
 
 
 def search_alone(path: Path) -> object:
@@ -251,8 +251,8 @@ def search_alone(path: Path) -> object:
 
 def weights_of(predictor: Predictor) -> int:
     """The weights of the first branch's mask head."""
-    branch = next(iter(predictor.network.branches))
-    head = branch.get_submodule("mask_head")
+    assert isinstance(predictor.engine, TorchEngine)
+    (head, *_), *_ = predictor.engine.network.heads()
     return sum(parameter.numel() for parameter in head.parameters())
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from instancefcn.core.geometry import tight_boxes
-from instancefcn.core.types import Proposals
+from instancefcn.core.proposals import Proposals
 from instancefcn.formats.prediction import Prediction, Source
 
 Mask = NDArray[np.bool_]
@@ -27,8 +26,8 @@ def of_masks(
     windows = torch.cat((places, places + m), 1)
     cells = torch.from_numpy(np.array(masks, np.float32).reshape(-1, m, m))
     logits, size = cells * 2 - 1, 64 if corners else m
-    boxes = tight_boxes(logits, windows, size, size)
-    return Proposals(torch.tensor(scores), boxes, windows, logits, size, size)
+    level = torch.zeros(len(masks), dtype=torch.int64)
+    return Proposals(torch.tensor(scores), windows, logits, level, size, size)
 
 
 def random_proposals(n: int, height: int = 50, width: int = 70) -> Proposals:
@@ -40,8 +39,7 @@ def random_proposals(n: int, height: int = 50, width: int = 70) -> Proposals:
     sides = torch.rand(n, 1, generator=generator).square() * 90 + 0.3
     windows = torch.cat((centres - sides / 2, centres + sides / 2), 1)
     scores = torch.rand(n, generator=generator).sort(descending=True).values
-    boxes = tight_boxes(logits, windows, height, width)
-    return Proposals(scores, boxes, windows, logits, height, width)
+    return Proposals(scores, windows, logits, torch.zeros(n).long(), height, width)
 
 
 def predicted(proposals: Proposals, name: str = "a/x.jpg", image_id: int = 1) -> Prediction:

@@ -21,7 +21,6 @@ from tiny_model import write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.apps.sources import AHEAD, find_images, read_ahead, to_sources
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco import CocoDataset
@@ -93,7 +92,7 @@ def test_the_masks_are_those_of_the_predictor(model: Path, photos: Path, tmp_pat
     proposals = Predictor.from_pretrained(model)(photos / "coffee.png")
     expected = [
         (short_score(score), mask)
-        for score, mask in zip(proposals.scores.tolist(), proposals_to_rle(proposals), strict=True)
+        for score, mask in zip(proposals.scores.tolist(), proposals.masks(), strict=True)
         if decode(mask).any()
     ]
     assert len(expected) > 50
@@ -193,7 +192,7 @@ def test_sides_take_the_place_of_the_models(model: Path, photos: Path, tmp_path:
     propose(model, tmp_path / "out", photos / "coffee.png", *words)
     annotations = read(tmp_path / "out" / "proposals.json")["annotations"]
     proposals = Predictor.from_pretrained(model, sides=(32, 96))(photos / "coffee.png")
-    best = next(proposals_to_rle(proposals))
+    best = proposals.masks()[0]
     assert rle_from_coco(annotations[0]["segmentation"]) == best
 
 

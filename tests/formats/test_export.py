@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from instancefcn.core.drawing import paste
 from instancefcn.core.files import whole_file
-from instancefcn.core.geometry import paste, proposals_to_rle
 from instancefcn.core.rle import decode, rle_from_coco
-from instancefcn.core.types import Proposals
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.coco.writing import (
     ListedImages,
@@ -51,7 +51,7 @@ def test_an_image_without_proposals_has_a_prediction_without_masks() -> None:
 
 def test_proposals_that_cover_no_pixel_are_left_out() -> None:
     proposals = random_proposals(200)
-    full = [decode(rle) for rle in proposals_to_rle(proposals)]
+    full = [decode(rle) for rle in proposals.masks()]
     covering = [i for i, mask in enumerate(full) if mask.any()]
     assert 0 < len(covering) < 200, "the test wants both kinds"
     prediction = predicted(proposals)
@@ -73,14 +73,7 @@ def test_a_crop_is_the_mask_and_leaves_out_background_only() -> None:
 
 def test_a_crop_of_a_vast_image_is_small() -> None:
     proposals = of_masks([disc(9, 4, 4, 3)], [0.5])
-    vast = Proposals(
-        proposals.scores,
-        proposals.boxes,
-        proposals.windows + 50_000,
-        proposals.logits,
-        10**5,
-        10**5,
-    )
+    vast = replace(proposals, windows=proposals.windows + 50_000, height=10**5, width=10**5)
     x, y, mask = crop(vast, 0)
     assert (x, y, mask.shape) == (50_000, 50_000, (9, 9))
     np.testing.assert_array_equal(mask, disc(9, 4, 4, 3))
@@ -319,7 +312,7 @@ def test_a_picture_shows_the_mask_and_leaves_the_rest() -> None:
 def test_an_object_too_small_for_the_picture_is_not_drawn() -> None:
     dot = np.ones((1, 1), np.bool_)
     speck = of_masks([dot, dot], [0.9, 0.8], [(3, 3), (40, 40)])
-    vast = Proposals(speck.scores, speck.boxes, speck.windows, speck.logits, 64, 30_000)
+    vast = replace(speck, height=64, width=30_000)
     image = np.full((64, 30_000, 3), 128, np.uint8)
     assert (draw(image, vast) == 128).all()
 
@@ -366,7 +359,7 @@ def test_resized_proposals_keep_their_shape() -> None:
     proposals = random_proposals(30)
     twice = resized(proposals, 140, 100)
     torch.testing.assert_close(twice.boxes, proposals.boxes * 2)
-    for small, large in zip(proposals_to_rle(proposals), proposals_to_rle(twice), strict=True):
+    for small, large in zip(proposals.masks(), twice.masks(), strict=True):
         difference = decode(large).sum() / 4 - decode(small).sum()
         assert abs(difference) <= 0.1 * decode(small).sum() + 6
     torch.testing.assert_close(resized(twice, 70, 50).windows, proposals.windows)

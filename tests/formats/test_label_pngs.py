@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.rle import decode, encode
 from instancefcn.formats.label_pngs import (
     WRITER,
@@ -46,7 +45,7 @@ def test_the_better_proposal_takes_a_pixel() -> None:
 def test_a_label_map_is_what_a_loop_over_the_masks_makes() -> None:
     proposals = random_proposals(100)
     expected = np.zeros((50, 70), np.uint16)
-    for i, rle in enumerate(proposals_to_rle(proposals)):
+    for i, rle in enumerate(proposals.masks()):
         expected[decode(rle) & (expected == 0)] = i + 1
     np.testing.assert_array_equal(label_map(proposals), expected)
 

@@ -13,7 +13,6 @@ from rich.progress import track
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
 from instancefcn.apps.numbers import count
 from instancefcn.core.files import whole_file
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_recall
@@ -110,4 +109,4 @@ def find(
     bar = track(range(number), f"evaluating on {dataset.name}", console=Console(stderr=True))
     for index in bar:
         image = dataset[index]
-        yield image, list(proposals_to_rle(predictor(image.path)))
+        yield image, list(predictor(image.path).masks())

@@ -90,8 +90,8 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
         predictor = predictor.with_selection(min_score=arguments.min_score)
     if arguments.top is not None:
         enough = -(-2 * arguments.top // len(predictor.sides))  # non-maximum suppression takes some
-        windows = max(predictor.selection.windows, enough)
-        predictor = predictor.with_selection(top=arguments.top, windows=windows)
+        windows = max(predictor.selection.windows_per_side, enough)
+        predictor = predictor.with_selection(top=arguments.top, windows_per_side=windows)
     return predictor
 
 

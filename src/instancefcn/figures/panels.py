@@ -16,8 +16,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from torch import Tensor
 
-from instancefcn.core.geometry import paste
-from instancefcn.core.types import Proposals
+from instancefcn.core.drawing import paste
+from instancefcn.core.proposals import Proposals
 from instancefcn.figures.separation import ScoreMaps
 from instancefcn.formats.overlay import resized
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import compress
-from instancefcn.core.types import AnnotatedImage, Instance, Proposals, Rle
+from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
 from instancefcn.data.images import read_labels

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from instancefcn.core.files import whole_file
-from instancefcn.core.types import Proposals
+from instancefcn.core.proposals import Proposals
 from instancefcn.formats.coco.writing import CATEGORY, short_score
 from instancefcn.formats.format import Lost, Writer
 from instancefcn.formats.outlines import outlines

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from instancefcn.core.files import whole_file
-from instancefcn.core.types import Proposals
+from instancefcn.core.proposals import Proposals
 from instancefcn.formats.coco.writing import CATEGORY
 from instancefcn.formats.format import Lost, Writer
 from instancefcn.formats.outlines import joined, outlines
