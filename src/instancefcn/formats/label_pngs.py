@@ -142,7 +142,7 @@ def _open(path: Path, split: str | None, images: Path | None) -> LabelPngDataset
 
 
 FORMAT = Format(
-    "label PNGs", "a folder with images and label maps (labels/*.png)", _recognises, _open
+    "label PNGs", "a folder of label maps (images and labels/*.png)", _recognises, _open
 )
 WRITER = Writer(
     "png",

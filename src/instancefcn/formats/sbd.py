@@ -93,4 +93,4 @@ def _open(path: Path, split: str | None, images: Path | None) -> SbdDataset:
     return SbdDataset(path, choose(path, {p.stem: p.stem for p in lists}, split))
 
 
-FORMAT = Format("SBD", "SBD's folder with dataset/inst", _recognises, _open)
+FORMAT = Format("SBD", "an SBD folder (dataset/inst)", _recognises, _open)

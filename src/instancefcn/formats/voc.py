@@ -123,4 +123,4 @@ def _open(path: Path, split: str | None, images: Path | None) -> VocDataset:
     return VocDataset(root, choose(path, {p.stem: p.stem for p in lists}, split))
 
 
-FORMAT = Format("VOC", "a folder like VOCdevkit/VOC2012 with ImageSets", _recognises, _open)
+FORMAT = Format("VOC", "a VOC folder (VOCdevkit/VOC2012)", _recognises, _open)

@@ -82,4 +82,4 @@ def _recognises(path: Path) -> bool:
     return bool(coco_files(path))
 
 
-FORMAT = Format("COCO", "a COCO JSON file or its folder", _recognises, _open)
+FORMAT = Format("COCO", "a COCO file (JSON) or its folder", _recognises, _open)

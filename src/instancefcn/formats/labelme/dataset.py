@@ -190,4 +190,4 @@ def _open(path: Path, split: str | None, images: Path | None) -> LabelmeDataset:
     return LabelmeDataset(choose(path, folders, split), images)
 
 
-FORMAT = Format("labelme", "a folder of labelme's JSON files", _recognises, _open)
+FORMAT = Format("labelme", "a labelme folder (*.json)", _recognises, _open)

@@ -151,4 +151,4 @@ def _open(path: Path, split: str | None, images: Path | None) -> YoloDataset:
     return dataset
 
 
-FORMAT = Format("YOLO", "a YOLO folder with data.yaml, or images and labels", _recognises, _open)
+FORMAT = Format("YOLO", "a YOLO folder (data.yaml, or images and labels)", _recognises, _open)
