@@ -156,8 +156,7 @@ def test_all_files_are_opened_before_any_is_measured(annotations: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{folder}/none.json"], "no data set"),
-        (["{folder}/instances.json"], "give --images"),
+        (["{folder}/none.json"], "no such file or folder"),
         (["{folder}/instances.json", "--images", "{folder}", "--model", "x"], "x: no such model"),
         (
             ["{folder}/instances.json", "--images", "{folder}", "--results", "{folder}/1.png"],

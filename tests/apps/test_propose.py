@@ -108,23 +108,23 @@ def test_the_data_set_is_one_to_train_on(model: Path, photos: Path, tmp_path: Pa
 
 def test_all_formats_agree(model: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ("--formats", "png", "labelme", "coco", "png")
+    words = ("--formats", "png", "labelme-masks", "coco", "png")
     assert propose(model, out, photos, photos / "more", *words) == 0
     assert files(out) == {
         "proposals.json",
         *("labels/coffee.png", "labels/more/coffee.png"),
-        *("labelme/coffee.json", "labelme/more/coffee.json"),
+        *("labelme-masks/coffee.json", "labelme-masks/more/coffee.json"),
     }
     annotations = read(out / "proposals.json")["annotations"]
     second = [a for a in annotations if a["image_id"] == 2]
-    shapes = read(out / "labelme" / "more" / "coffee.json")["shapes"]
+    shapes = read(out / "labelme-masks" / "more" / "coffee.json")["shapes"]
     assert [s["score"] for s in shapes] == [a["score"] for a in second]
     with Image.open(out / "labels" / "more" / "coffee.png") as png:
         labels = np.array(png)
     best = decode(rle_from_coco(second[0]["segmentation"]))
     np.testing.assert_array_equal(labels == 1, best)
-    image = read(out / "labelme" / "more" / "coffee.json")["imagePath"]
-    assert (out / "labelme" / "more" / image).resolve() == photos / "more" / "coffee.png"
+    image = read(out / "labelme-masks" / "more" / "coffee.json")["imagePath"]
+    assert (out / "labelme-masks" / "more" / image).resolve() == photos / "more" / "coffee.png"
 
 
 def test_two_runs_write_the_same_bytes(model: Path, photos: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Sequence
@@ -12,14 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from instancefcn.core.drawing import paste
 from instancefcn.core.files import whole_file
-from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.coco.writing import (
@@ -29,8 +26,6 @@ from instancefcn.formats.coco.writing import (
     results_list,
     short_score,
 )
-from instancefcn.formats.label_pngs import label_map, write_labels
-from instancefcn.formats.labelme import shape, write_labelme
 from instancefcn.formats.overlay import (
     FINER,
     Outline,
@@ -42,51 +37,8 @@ from instancefcn.formats.overlay import (
     write_overlay,
 )
 from instancefcn.formats.png import to_png
-from instancefcn.formats.prediction import Prediction, Source, crop
-
-Mask = NDArray[np.bool_]
-
-
-def of_masks(
-    masks: Sequence[Mask], scores: Sequence[float], corners: Sequence[tuple[int, int]] | None = None
-) -> Proposals:
-    """Proposals whose full-size masks are known: square masks of odd sides, a cell a pixel, on an
-    image of their size, or with their corners (x, y) at these pixels of one of 64 x 64.
-    """
-    m = len(masks[0]) if masks else 9
-    places = torch.tensor(corners or [(0, 0)] * len(masks), dtype=torch.float32).reshape(-1, 2)
-    windows = torch.cat((places, places + m), 1)
-    cells = torch.from_numpy(np.array(masks, np.float32).reshape(-1, m, m))
-    logits, size = cells * 2 - 1, 64 if corners else m
-    level = torch.zeros(len(masks), dtype=torch.int64)
-    return Proposals(torch.tensor(scores), windows, logits, level, size, size)
-
-
-def random_proposals(n: int, height: int = 50, width: int = 70) -> Proposals:
-    """Blobs of every size, some of whose windows leave the image, some of them empty."""
-    generator = torch.Generator().manual_seed(n)
-    coarse = torch.randn(n, 1, 4, 4, generator=generator)
-    logits = torch.nn.functional.interpolate(coarse, (11, 11), mode="bilinear")[:, 0]
-    centres = torch.rand(n, 2, generator=generator) * torch.tensor([width, height])
-    sides = torch.rand(n, 1, generator=generator).square() * 90 + 0.3
-    windows = torch.cat((centres - sides / 2, centres + sides / 2), 1)
-    scores = torch.rand(n, generator=generator).sort(descending=True).values
-    return Proposals(scores, windows, logits, torch.zeros(n).long(), height, width)
-
-
-def predicted(proposals: Proposals, name: str = "a/x.jpg", image_id: int = 1) -> Prediction:
-    pixels = np.full((proposals.height, proposals.width, 3), 128, np.uint8)
-    source = Source(Path("photos") / name, image_id, name, name.rpartition(".")[0])
-    return Prediction.of(source, pixels, proposals)
-
-
-def disc(size: int, x: float, y: float, radius: float) -> Mask:
-    rows, columns = np.mgrid[:size, :size]
-    mask: Mask = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
-    return mask
-
-
-NOTHING = of_masks([], [])
+from instancefcn.formats.prediction import Source, crop
+from predictions import NOTHING, Mask, disc, of_masks, predicted, random_proposals
 
 # Predictions.
 
@@ -313,83 +265,6 @@ def test_two_files_cannot_be_the_same_image(tmp_path: Path) -> None:
 def test_two_entries_of_one_name_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'instances\.json: two images have the file_name "x'):
         listed(tmp_path, (7, "x.jpg"), (8, "x.jpg"))
-
-
-# Label maps.
-
-
-def test_the_better_proposal_takes_a_pixel() -> None:
-    masks = [np.zeros((3, 3), np.bool_) for _ in range(3)]
-    masks[0][0, :2] = masks[1][:2, 1] = masks[2][0] = True
-    labels = label_map(of_masks(masks, [0.9, 0.5, 0.1]))
-    assert labels.tolist() == [[1, 1, 3], [0, 2, 0], [0, 0, 0]]
-
-
-def test_a_label_map_is_what_a_loop_over_the_masks_makes() -> None:
-    proposals = random_proposals(100)
-    expected = np.zeros((50, 70), np.uint16)
-    for i, rle in enumerate(proposals.masks()):
-        expected[decode(rle) & (expected == 0)] = i + 1
-    np.testing.assert_array_equal(label_map(proposals), expected)
-
-
-def test_a_label_map_without_proposals_is_background() -> None:
-    assert not label_map(NOTHING).any()
-
-
-def test_label_maps_are_written_with_16_bits(tmp_path: Path) -> None:
-    corners = [(x, y) for y in range(0, 48, 3) for x in range(0, 54, 3)]
-    proposals = of_masks([np.ones((3, 3), np.bool_)] * 288, [0.5] * 288, corners)
-    write_labels(tmp_path, predicted(proposals))
-    with Image.open(tmp_path / "a" / "x.png") as png:
-        labels = np.array(png)
-    assert labels.dtype == np.uint16
-    assert labels[46, 52] == 288
-    np.testing.assert_array_equal(labels, label_map(proposals))
-
-
-# labelme.
-
-
-def as_labelme_reads(record: dict[str, Any], height: int, width: int) -> Mask:
-    """The mask, pasted as labelme 5.4 does it (labelme/utils/shape.py, shapes_to_label): from the
-    first point to the second, both in it.
-    """
-    array = np.array(Image.open(io.BytesIO(base64.b64decode(record["mask"])))).astype(bool)
-    (x1, y1), (x2, y2) = np.asarray(record["points"]).astype(int)
-    mask = np.zeros((height, width), dtype=bool)
-    mask[y1 : y2 + 1, x1 : x2 + 1] = array
-    return mask
-
-
-def test_labelme_reads_the_masks_that_were_proposed() -> None:
-    prediction = predicted(random_proposals(60))
-    for i, mask in enumerate(prediction.masks):
-        record = shape(prediction.proposals, i)
-        assert record["shape_type"] == "mask"
-        np.testing.assert_array_equal(as_labelme_reads(record, 50, 70), decode(mask))
-
-
-def test_labelme_keeps_holes_and_pieces() -> None:
-    mask = disc(31, 9, 9, 8) & ~disc(31, 9, 9, 4) | disc(31, 26, 26, 3)
-    record = shape(of_masks([mask], [0.5]), 0)
-    np.testing.assert_array_equal(as_labelme_reads(record, 31, 31), mask)
-    assert record["points"] == [[1, 1], [29, 29]]
-
-
-def test_a_labelme_file_points_at_its_image(tmp_path: Path) -> None:
-    image = tmp_path / "photos" / "a" / "x.jpg"
-    proposals = of_masks([disc(9, 4, 4, 3)], [0.8765432])
-    where = Source(image, 1, "a/x.jpg", "a/x")
-    folder = tmp_path / "out" / "labelme"
-    write_labelme(folder, Prediction.of(where, np.zeros((9, 9, 3), np.uint8), proposals))
-    content = json.loads((folder / "a" / "x.json").read_bytes())
-    assert (folder / "a" / content["imagePath"]).resolve() == image.resolve()
-    assert (content["imageHeight"], content["imageWidth"]) == (9, 9)
-    assert content["imageData"] is None
-    (record,) = content["shapes"]
-    assert (record["label"], record["score"]) == ("object", 0.876543)
-    assert record["description"] == "score 0.877"
 
 
 # Pictures.

@@ -6,15 +6,13 @@ import argparse
 from pathlib import Path
 
 from instancefcn.data.dataset import Dataset
-from instancefcn.formats.opening import open_dataset
+from instancefcn.formats.opening import layouts, open_dataset
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "dataset", type=Path, help="a COCO JSON, a VOCdevkit/VOC2012 folder or an SBD folder"
-    )
-    parser.add_argument("--images", type=Path, help="the folder of a COCO file's images")
-    parser.add_argument("--split", help="the image set of a VOC or SBD folder, e.g. val")
+    parser.add_argument("dataset", type=Path, help=layouts())
+    parser.add_argument("--images", type=Path, help="the folder of its images, if elsewhere")
+    parser.add_argument("--split", help="which part of it, e.g. val")
 
 
 def named_dataset(arguments: argparse.Namespace) -> Dataset:

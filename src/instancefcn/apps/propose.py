@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,17 +21,13 @@ from instancefcn.apps.output import writing
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.formats.coco.writing import Add, ListedImages, data_set, results_list
-from instancefcn.formats.label_pngs import write_labels
-from instancefcn.formats.labelme import write_labelme
-from instancefcn.formats.overlay import write_overlay
 from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.table import WRITERS
 from instancefcn.inference.predictor import Predictor
 
 FORMATS = {
     "coco": "proposals.json, a COCO data set; with --annotations results.json, COCO results",
-    "overlay": "overlays/*.png, the best dozen masks that hardly overlap; 800 to 2000 pixels",
-    "png": "labels/*.png, 16-bit: each pixel's best mask, counted from 1; 0 is background",
-    "labelme": "labelme/*.json, to correct the masks by hand in labelme 5.4 or later",
+    **{writer.name: writer.words for writer in WRITERS},
 }
 
 T = TypeVar("T")
@@ -39,7 +35,7 @@ T = TypeVar("T")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "formats:\n" + "\n".join(f"  {name:9}{FORMATS[name]}" for name in FORMATS)
+    parser.epilog = "formats:\n" + "\n".join(f"  {name:15}{FORMATS[name]}" for name in FORMATS)
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="an image, a folder or a pattern")
     add("--output", type=Path, required=True, metavar="DIR", help="where the files go")
@@ -75,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     sources = to_sources(find_images(arguments.paths))
     listed = ListedImages(arguments.annotations) if arguments.annotations else None
     predictor = _predictor(arguments)
-    outputs = [_output(name, arguments) for name in dict.fromkeys(arguments.formats)]
+    lost: Counter[str] = Counter()
+    outputs = [_output(name, arguments, lost) for name in dict.fromkeys(arguments.formats)]
     start = time.perf_counter()
     with (
         writing(arguments.output),
@@ -84,7 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         counts = _write(predictions, [output for _, output in outputs])
     seconds = (time.perf_counter() - start) / len(sources)
     print(f"{len(counts)} of {len(sources)} images, {sum(counts)} masks, {seconds:.2f} s an image")
-    print(*(place for place, _ in outputs), sep="\n")
+    losses = [f"lost: {number} {what}" for what, number in lost.items()]
+    print(*losses, *(place for place, _ in outputs), sep="\n")
     return 0 if len(counts) == len(sources) else 2
 
 
@@ -100,19 +98,23 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     return predictor
 
 
-def _output(name: str, arguments: argparse.Namespace) -> tuple[Path, AbstractContextManager[Add]]:
-    """Where a format goes, and what writes it."""
+def _output(
+    name: str, arguments: argparse.Namespace, lost: Counter[str]
+) -> tuple[Path, AbstractContextManager[Add]]:
+    """Where a format goes, and what writes it and counts what the format cannot hold."""
     folder: Path = arguments.output
     if name == "coco":
         if arguments.annotations:
             return folder / "results.json", results_list(folder / "results.json")
         return folder / "proposals.json", data_set(folder / "proposals.json")
-    place, write = {
-        "overlay": (folder / "overlays", write_overlay),
-        "png": (folder / "labels", write_labels),
-        "labelme": (folder / "labelme", write_labelme),
-    }[name]
-    return place, nullcontext(partial(write, place))
+    writer = next(writer for writer in WRITERS if writer.name == name)
+    place = folder / writer.folder
+
+    def add(prediction: Prediction) -> None:
+        for what, number in writer.write(place, prediction).items():
+            lost[f"{what} in {name}"] += number
+
+    return place, nullcontext(add)
 
 
 def _write(

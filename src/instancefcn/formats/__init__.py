@@ -1,4 +1,4 @@
-"""What proposals become: a COCO data set or results list, a picture, a label map, labelme.
+"""Annotations and proposals as files, one room a format: read, checked, written.
 
-Each format is one file. ``apps.propose`` writes them; nothing here knows the network.
+``table`` lists the formats; ``format`` says what one is. Nothing here knows the network.
 """

@@ -1,32 +1,75 @@
-"""A path on a command line -> a data set, by what lies there."""
+"""A path -> a data set, by what lies there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from instancefcn.core.errors import UserError
-from instancefcn.data.dataset import Dataset
-from instancefcn.formats.coco import CocoDataset
-from instancefcn.formats.sbd import SbdDataset
-from instancefcn.formats.voc import VocDataset
+from instancefcn.core.types import AnnotatedImage
+from instancefcn.data.dataset import Dataset, Problem
+from instancefcn.formats.table import FORMATS
 
 
 def open_dataset(path: Path, split: str | None = None, images: Path | None = None) -> Dataset:
-    """A COCO JSON with its ``images`` folder, or a VOC or SBD folder with its ``split``.
+    """The data set at a path, of the first format of the table that recognises it.
 
-    A recipe names a data set by its class instead, and so reaches classes not known here.
-    Raises ValueError where the path is none of these, or what it needs was not given.
+    split: which part of it. images: the folder of its images, where it lies elsewhere.
+    Raises UserError where nothing of a known format lies there, or where it takes more to choose.
     """
-    if path.is_file():
-        if images is None:
-            raise UserError(f"{path}: a COCO file wants the folder of its images; give --images")
-        return CocoDataset(path, images)
-    for folder, dataset in (("ImageSets", VocDataset), ("inst", SbdDataset)):
-        if (path / folder).is_dir() or (path / "dataset" / folder).is_dir():
-            if split is None:
-                raise UserError(f"{path}: which images of it? give --split, e.g. --split val")
-            return dataset(path, split)
-    raise UserError(
-        f"{path}: no data set; give a COCO JSON file, a folder like VOCdevkit/VOC2012 with "
-        "ImageSets, or SBD's folder with dataset/inst"
-    )
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; check the path")
+    if images is not None and not images.is_dir():
+        raise UserError(f"{images}: no such folder of images; check --images")
+    for known in FORMATS:
+        if known.recognises(path):
+            return known.open(path, split, images)
+    raise UserError(f"{path}: no data set; give {layouts()}")
+
+
+def layouts() -> str:
+    """What can be opened, in words."""
+    *most, last = (known.layout for known in FORMATS)
+    return f"{', '.join(most)}, or {last}"
+
+
+class AnyDataset:
+    """The data set at a path, whatever its format; for recipes. It is opened at its first use.
+
+    path, split, images: as ``open_dataset`` takes them.
+    """
+
+    def __init__(
+        self, path: Path | str, split: str | None = None, images: Path | str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.split = split
+        self.images = None if images is None else Path(images)
+
+    @property
+    def name(self) -> str:
+        return self._dataset.name
+
+    @property
+    def categories(self) -> Mapping[int, str]:
+        return self._dataset.categories
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> AnnotatedImage:
+        return self._dataset[index]
+
+    def problems(self, decode: bool = False) -> Iterator[Problem]:
+        """See ``Dataset.problems``."""
+        try:
+            dataset = self._dataset
+        except UserError as error:
+            yield Problem("error", "no data set", str(self.path), str(error))
+            return
+        yield from dataset.problems(decode)
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        return open_dataset(self.path, self.split, self.images)

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import mask_area, rle_to_coco
+from instancefcn.formats.format import Lost, Writer
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, crop
 
@@ -48,10 +49,20 @@ class Outline:
     depth: float
 
 
-def write_overlay(folder: Path, prediction: Prediction) -> None:
+def write_overlay(folder: Path, prediction: Prediction) -> Lost:
     """Write an image's picture as PNG."""
-    path = folder / f"{prediction.source.stem}.png"
-    write_png(path, draw(prediction.pixels, prediction.proposals))
+    picture = draw(prediction.pixels, prediction.proposals)
+    write_png(WRITER.path(folder, prediction.source), picture)
+    return {}
+
+
+WRITER = Writer(
+    "overlay",
+    "overlays/*.png, the best dozen masks that hardly overlap; 800 to 2000 pixels",
+    "overlays",
+    "{}.png",
+    write_overlay,
+)
 
 
 def draw(image: NDArray[np.uint8], proposals: Proposals) -> NDArray[np.uint8]:

@@ -17,6 +17,8 @@ from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
 from instancefcn.data.splits import image_id, read_split
+from instancefcn.formats.format import Format
+from instancefcn.formats.layouts import choose
 from instancefcn.formats.matlab import read_struct
 from instancefcn.formats.voc import VOC_CATEGORIES
 
@@ -98,3 +100,17 @@ def _whole(numbers: NDArray[Any]) -> NDArray[np.int64]:
     if numbers.size and not ((numbers >= 0) & (numbers < 2**31)).all():
         raise UserError("numbers below 0 or beyond 2147483647")
     return numbers.astype(np.int64)
+
+
+def _recognises(path: Path) -> bool:
+    return any((folder / "inst").is_dir() for folder in (path, path / "dataset"))
+
+
+def _open(path: Path, split: str | None, images: Path | None) -> SbdDataset:
+    if images is not None:
+        raise UserError(f"{path}: images of SBD lie in its img; leave --images out")
+    lists = sorted(SbdDataset(path, "").root.glob("*.txt"))
+    return SbdDataset(path, choose(path, {p.stem: p.stem for p in lists}, split))
+
+
+FORMAT = Format("SBD", "an SBD folder (dataset/inst)", _recognises, _open)

@@ -17,6 +17,8 @@ from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
 from instancefcn.data.images import read_labels
 from instancefcn.data.splits import image_id, read_split
+from instancefcn.formats.format import Format
+from instancefcn.formats.layouts import choose
 
 VOC_CATEGORIES = dict(
     enumerate(
@@ -103,3 +105,23 @@ def objects_to_instances(
             )
         instances.append(Instance(encode(mask), int(votes.argmax()) + 1))
     return tuple(instances)
+
+
+def _root(path: Path) -> Path:
+    """Of VOCdevkit the folder of its year."""
+    return path / "VOC2012" if (path / "VOC2012" / "ImageSets").is_dir() else path
+
+
+def _recognises(path: Path) -> bool:
+    return (_root(path) / "ImageSets").is_dir()
+
+
+def _open(path: Path, split: str | None, images: Path | None) -> VocDataset:
+    if images is not None:
+        raise UserError(f"{path}: images of VOC lie in its JPEGImages; leave --images out")
+    root = _root(path)
+    lists = sorted((root / "ImageSets" / "Segmentation").glob("*.txt"))
+    return VocDataset(root, choose(path, {p.stem: p.stem for p in lists}, split))
+
+
+FORMAT = Format("VOC", "a VOC folder (VOCdevkit/VOC2012)", _recognises, _open)

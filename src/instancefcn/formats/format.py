@@ -1,0 +1,51 @@
+"""What a format is. A new one is a room with such a value, and its line in ``table``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from instancefcn.data.dataset import Dataset
+from instancefcn.formats.prediction import Prediction, Source
+
+Lost: TypeAlias = Mapping[str, int]
+"""What of an image's masks a format could not hold, and how often: {"holes": 2}."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way in which annotations lie on disk.
+
+    name: what people call it. layout: what lies there, in a few words, for messages and help.
+    recognises: whether that is what lies at a path. It looks at names, at most at the first bytes
+    of a file, and never raises.
+    open: the data set of (path, split, folder of images), the last two None where they were not
+    given. Raises UserError, saying what was found, where it takes more to choose one.
+    """
+
+    name: str
+    layout: str
+    recognises: Callable[[Path], bool]
+    open: Callable[[Path, str | None, Path | None], Dataset]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes proposals, a file an image.
+
+    name: on the command line. words: what it writes, for help.
+    folder: its own, below the output. file: an image's file in it, "{}" standing for its stem.
+    write: (folder, prediction) -> what was lost. The file appears whole or not at all.
+    """
+
+    name: str
+    words: str
+    folder: str
+    file: str
+    write: Callable[[Path, Prediction], Lost]
+
+    def path(self, folder: Path, source: Source) -> Path:
+        """The file that ``write`` writes of an image in this folder."""
+        return folder / self.file.format(source.stem)
