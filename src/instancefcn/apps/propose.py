@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import torch
 from rich.console import Console
 from rich.progress import track
 
+from instancefcn.apps.ledger import LEDGER, Done, Ledger, Writers
 from instancefcn.apps.numbers import count, share
-from instancefcn.apps.output import writing
+from instancefcn.apps.output import Failures, ending_with, require_apart
 from instancefcn.apps.sources import find_images, read_ahead, to_sources
 from instancefcn.core.errors import UserError
-from instancefcn.formats.coco.writing import Add, ListedImages, data_set, results_list
+from instancefcn.core.files import whole_file
+from instancefcn.formats.coco.writing import ImageMasks, ListedImages, data_set, results_list
 from instancefcn.formats.label_pngs import write_labels
 from instancefcn.formats.labelme import write_labelme
 from instancefcn.formats.overlay import write_overlay
@@ -33,12 +39,15 @@ FORMATS = {
     "labelme": "labelme/*.json, to correct the masks by hand in labelme 5.4 or later",
 }
 
+REST = "--resume does the rest"
+
 T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "formats:\n" + "\n".join(f"  {name:9}{FORMATS[name]}" for name in FORMATS)
+    parser.epilog += f"\n\n{LEDGER} beside them keeps what is done, for --resume."
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="an image, a folder or a pattern")
     add("--output", type=Path, required=True, metavar="DIR", help="where the files go")
@@ -66,24 +75,169 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a COCO file that lists the images: write results with its image ids",
     )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--resume", action="store_true", help="keep what an earlier run wrote, and do the rest"
+    )
+    which.add_argument(
+        "--overwrite", action="store_true", help="replace files that others wrote or changed"
+    )
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """A format that writes a file for each image, in a folder of its own."""
+
+    folder: str
+    suffix: str
+    write: Callable[[Path, Prediction], object]
+
+    def name(self, source: Source) -> str:
+        """Of an image's file, relative to the output folder."""
+        return f"{self.folder}/{source.stem}{self.suffix}"
+
+
+PER_IMAGE = {
+    "overlay": PerImage("overlays", ".png", write_overlay),
+    "png": PerImage("labels", ".png", write_labels),
+    "labelme": PerImage("labelme", ".json", write_labelme),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be written in a folder: of each image, and of all together at the end."""
+
+    folder: Path
+    per_image: Sequence[PerImage]
+    joined: Path | None
+    listed: ListedImages | None
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Plan:
+        listed = ListedImages(arguments.annotations) if arguments.annotations else None
+        joined = arguments.output / ("results.json" if listed else "proposals.json")
+        formats = dict.fromkeys(arguments.formats)
+        per_image = [PER_IMAGE[name] for name in formats if name in PER_IMAGE]
+        return cls(arguments.output, per_image, joined if "coco" in formats else None, listed)
+
+    def names(self, source: Source) -> list[str]:
+        """Of an image's files, relative to the folder."""
+        return [output.name(source) for output in self.per_image]
+
+    def names_at_the_end(self) -> list[str]:
+        return [self.joined.name] if self.joined else []
+
+    def writers(self, prediction: Prediction) -> Writers:
+        return {
+            output.name(prediction.source): partial(
+                output.write, self.folder / output.folder, prediction
+            )
+            for output in self.per_image
+        }
+
+    def identify(self, source: Source, height: int, width: int) -> Source:
+        """The image with its id of the annotations. Raises UserError if they do not list it."""
+        return self.listed.identify(source, height, width) if self.listed else source
+
+    def places(self) -> list[Path]:
+        joined = [self.joined] if self.joined else []
+        return [*joined, *(self.folder / output.folder for output in self.per_image)]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 2 if an image failed; the others are done all the same."""
-    sources = to_sources(find_images(arguments.paths))
-    listed = ListedImages(arguments.annotations) if arguments.annotations else None
+    """Exit code 2 if an image failed or was left out; the others are done all the same."""
+    found = find_images(arguments.paths)
+    for line in found.left_out():
+        print(f"instancefcn propose: {line}", file=sys.stderr)
+    sources = to_sources(found.images)
+    plan = Plan.of(arguments)
+    names = [*plan.names_at_the_end(), *(name for each in sources for name in plan.names(each))]
+    read = [*found.images, Path(arguments.model), *filter(None, [arguments.annotations])]
+    require_apart((plan.folder / name for name in names), read)
     predictor = _predictor(arguments)
-    outputs = [_output(name, arguments) for name in dict.fromkeys(arguments.formats)]
-    start = time.perf_counter()
-    with (
-        writing(arguments.output),
-        closing(_predictions(predictor, sources, listed)) as predictions,
-    ):
-        counts = _write(predictions, [output for _, output in outputs])
-    seconds = (time.perf_counter() - start) / len(sources)
-    print(f"{len(counts)} of {len(sources)} images, {sum(counts)} masks, {seconds:.2f} s an image")
-    print(*(place for place, _ in outputs), sep="\n")
-    return 0 if len(counts) == len(sources) else 2
+    ledger = Ledger(plan.folder)
+    if arguments.resume:
+        ledger.require_own(plan.names_at_the_end())
+        ledger.resume(_settings(predictor), names)
+    elif arguments.overwrite:
+        ledger.overwrite(_settings(predictor), names)
+    else:
+        ledger.start(_settings(predictor), names)
+    work = Work(plan, ledger, Failures("propose", len(found.unread)))
+    return work.carry_out(sources, predictor)
+
+
+@dataclass
+class Work:
+    """A run: what is done so far, by the numbers of the images."""
+
+    plan: Plan
+    ledger: Ledger
+    failures: Failures
+    done: dict[int, tuple[Source, Done]] = field(default_factory=dict)
+
+    def carry_out(self, sources: Sequence[Source], predictor: Predictor) -> int:
+        total = len(sources) + self.failures.number
+        todo = self._without_done(sources)
+        before, start = len(self.done), time.perf_counter()
+        with ending_with(lambda: f"{len(self.done)} of {total} images are done; {REST}"):
+            self._do(todo, predictor)
+            self._finish()
+        seconds = (time.perf_counter() - start) / max(1, len(todo))
+        masks = sum(done.number for _, done in self.done.values())
+        words = [f"{len(self.done)} of {total} images", f"{masks} masks"]
+        words += [f"{seconds:.2f} s an image"] if todo else []
+        words += [f"{before} done before"] if before else []
+        words += [f"{self.failures.number} failed"] if self.failures.number else []
+        print(", ".join(words), *self.plan.places(), sep="\n")
+        return 0 if len(self.done) == total else 2
+
+    def _without_done(self, sources: Sequence[Source]) -> list[Source]:
+        """The images that are still to do; takes up the others."""
+        todo = []
+        for source in sources:
+            done = self.ledger.done(source)
+            if done is None or self.ledger.missing(source, self.plan.names(source)):
+                todo.append(source)
+                continue
+            with self.failures.caught(source.path):
+                self._take(source, done)
+        return todo
+
+    def _take(self, source: Source, done: Done) -> None:
+        known = self.plan.identify(source, done.height, done.width)
+        self.done[source.image_id] = known, done
+
+    def _do(self, todo: Sequence[Source], predictor: Predictor) -> None:
+        with closing(_predictions(predictor, todo, self.plan.identify)) as predictions:
+            for source, prediction in _with_progress(predictions, len(todo)):
+                if not isinstance(prediction, Exception):
+                    self.ledger.open()
+                with self.failures.caught(source.path):
+                    if isinstance(prediction, Exception):
+                        raise prediction
+                    writers = self.plan.writers(prediction)
+                    done = self.ledger.add(source, ImageMasks.of(prediction), writers)
+                    self._take(source, done)
+
+    def _finish(self) -> None:
+        if not self.done:
+            raise UserError("no image was done, so nothing is written; see the errors above")
+        self.ledger.open()
+        if self.plan.joined:
+            self._join(self.plan.joined)
+        self.ledger.end()
+
+    def _join(self, path: Path) -> None:
+        """Write the file of all images, in their order, from what the ledger keeps."""
+        form = results_list if self.plan.listed else data_set
+        with whole_file(path) as file:
+            with form(file) as add:
+                for _, (source, done) in sorted(self.done.items()):
+                    add(source, self.ledger.masks(done))
+            file.flush()
+            self.ledger.add_file(path.name, Path(file.name))
 
 
 def _predictor(arguments: argparse.Namespace) -> Predictor:
@@ -97,57 +251,49 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     return predictor
 
 
-def _output(name: str, arguments: argparse.Namespace) -> tuple[Path, AbstractContextManager[Add]]:
-    """Where a format goes, and what writes it."""
-    folder: Path = arguments.output
-    if name == "coco":
-        if arguments.annotations:
-            return folder / "results.json", results_list(folder / "results.json")
-        return folder / "proposals.json", data_set(folder / "proposals.json")
-    place, write = {
-        "overlay": (folder / "overlays", write_overlay),
-        "png": (folder / "labels", write_labels),
-        "labelme": (folder / "labelme", write_labelme),
-    }[name]
-    return place, nullcontext(partial(write, place))
+def _settings(predictor: Predictor) -> Mapping[str, Any]:
+    """What the masks depend on, by the options that change it."""
+    selection = asdict(predictor.selection)
+    return {
+        "version": version("instancefcn"),
+        "--model": _digest(predictor.network),
+        "--sides": predictor.sides,
+        "--min-score": selection.pop("min_score"),
+        "--top": selection,
+    }
 
 
-def _write(
-    predictions: Iterable[Prediction], outputs: Sequence[AbstractContextManager[Add]]
-) -> list[int]:
-    """Write all predictions; returns how many masks each has. ValueError if there is none."""
-    counts = []
-    with ExitStack() as stack:
-        writers = [stack.enter_context(output) for output in outputs]
-        for prediction in predictions:
-            for write in writers:
-                write(prediction)
-            counts.append(len(prediction.masks))
-        if not counts:
-            raise UserError("no image was done, so nothing is written; see the errors above")
-    return counts
+def _digest(network: torch.nn.Module) -> str:
+    """Of a network's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _predictions(
-    predictor: Predictor, sources: Sequence[Source], listed: ListedImages | None
-) -> Generator[Prediction, None, None]:
-    """Of the images that can be read, in order; reports each that cannot, in a line on stderr."""
+    predictor: Predictor,
+    sources: Sequence[Source],
+    identify: Callable[[Source, int, int], object],
+) -> Generator[tuple[Source, Prediction | Exception], None, None]:
+    """Of each image, in order; or what reading it, identifying it or predicting has raised."""
     with ThreadPoolExecutor(1) as pool:
         images = read_ahead(pool, [source.path for source in sources])
-        for source, image in _with_progress(zip(sources, images, strict=True), len(sources)):
+        for source, image in zip(sources, images, strict=True):
+            outcome: Prediction | Exception
             try:
                 pixels = image.result()
-                known = listed.identify(source, *pixels.shape[:2]) if listed else source
-            except ValueError as error:
-                line = " ".join(str(error).split())
-                print(f"instancefcn propose: error: {line}", file=sys.stderr)
-                continue
-            yield Prediction.of(known, pixels, predictor(pixels))
+                identify(source, *pixels.shape[:2])
+                outcome = Prediction.of(source, pixels, predictor(pixels))
+            except Exception as error:
+                outcome = error
+            yield source, outcome
 
 
 def _with_progress(steps: Iterable[T], total: int) -> Iterable[T]:
     """With a bar if someone watches and there is something to wait for."""
     console = Console(stderr=True)
-    if total == 1 or not console.is_terminal:
+    if total <= 1 or not console.is_terminal:
         return steps
     return track(steps, "proposing", total, console=console)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from instancefcn.apps.output import writing
+from instancefcn.apps.output import Failures, require_apart, writing
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.data.images import read_image
@@ -35,28 +35,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 2 if an image failed; the others are done all the same."""
-    sources = to_sources(find_images(arguments.paths))
+    """Exit code 2 if an image failed or was left out; the others are done all the same."""
+    found = find_images(arguments.paths)
+    for line in found.left_out():
+        print(f"instancefcn show-maps: {line}", file=sys.stderr)
+    folder = arguments.output / "score_maps"
+    pictures = {source: folder / f"{source.stem}.png" for source in to_sources(found.images)}
+    require_apart(pictures.values(), found.images)
     predictor = Predictor.from_pretrained(arguments.model)
     ks = parts_of_levels(predictor, arguments.model)
     _check_level(arguments.level, len(ks))
     fcn = _fcn(arguments.fcn, predictor)
-    done = 0
-    for source in sources:
-        try:
+    failures = Failures("show-maps", len(found.unread))
+    with writing(arguments.output):
+        folder.mkdir(parents=True, exist_ok=True)  # it fails now, and once
+    for source, path in pictures.items():
+        with failures.caught(source.path):
             pixels = read_image(source.path)
-        except ValueError as error:
-            line = " ".join(str(error).split())
-            print(f"instancefcn show-maps: error: {line}", file=sys.stderr)
-            continue
-        separation = separate(predictor, ks, pixels, arguments.level)
-        plain = plain_map(fcn, pixels, separation) if fcn else None
-        path = arguments.output / "score_maps" / f"{source.stem}.png"
-        with writing(arguments.output):
-            write_picture(path, separation, plain)
-        print(path)
-        done += 1
-    return 0 if done == len(sources) else 2
+            separation = separate(predictor, ks, pixels, arguments.level)
+            write_picture(path, separation, plain_map(fcn, pixels, separation) if fcn else None)
+            print(path)
+    return 2 if failures.number else 0
 
 
 def _fcn(name: str | None, predictor: Predictor) -> Predictor | None:
