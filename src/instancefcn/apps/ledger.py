@@ -56,7 +56,7 @@ class Notes:
 
     def take(self, place: int, record: Mapping[str, Any]) -> None:
         if "settings" in record:
-            self.settings = record["settings"]
+            self.settings = {**record["settings"]}
         self.ended = record.get("ended", False)
         for name, digests in record.get("files", {}).items():
             self.known.setdefault(name, set()).update(digests)
@@ -187,14 +187,14 @@ class Ledger:
     def _digests(self, name: str) -> list[str]:
         """Of what is under a name now: one, or none."""
         path = self.folder / name
-        return [_digest(path)] if path.is_file() else []
+        return [_digest(path)] if os.path.isfile(path) else []  # a Path raises for a long name
 
     def _is_foreign(self, name: str) -> bool:
         return not self.notes.known.get(name, set()).issuperset(self._digests(name))
 
     def _is_kept(self, name: str, files: frozenset[str]) -> bool:
         """Is a file there that this run wrote, whole as they all are, or another hand?"""
-        return self._is_foreign(name) or (name in files and (self.folder / name).exists())
+        return self._is_foreign(name) or (name in files and os.path.exists(self.folder / name))
 
 
 def written_names(folder: Path) -> frozenset[str]:
