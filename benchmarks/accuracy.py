@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import track
 
 from dev_sets import COCO, PEDESTRIANS, VOC, DevSet, dev_sets
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.evaluation.recall import RecallReport, match, summarize
@@ -44,18 +43,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables, rows = [], []
     every = dev_sets(arguments.data)
     voc = every[VOC]
-    as_above = "VOC as above, but void pixels counted as background"
+    as_above = "the same VOC images, void counted as background"
     without = DevSet(voc.folder, WithoutVoid(voc.dataset), as_above)
     for of in (voc, every[COCO], every[PEDESTRIANS], without):
         folder, dataset, label = of.folder, of.dataset, of.label
         if not folder.exists():
-            tables.append(f"**{label}**: not measured, its images were not at hand.\n")
+            tables.append(f"**{label}**: not measured: its images are not here.\n")
             print(f"accuracy.py: {label}: {folder} is not there, left out", file=sys.stderr)
             continue
         number = min(arguments.images or len(dataset), len(dataset))
         measures = {name: recall(p, dataset, number, name) for name, p in predictors.items()}
         tables.append(table(measures, label))
-        rows += [row(name, measure, label) for name, measure in measures.items()]
+        if of is not without:  # that one is for the page alone
+            rows += [row(name, measure, label) for name, measure in measures.items()]
     stamp = conditions()  # before a page is written: that would count as a change
     text = "\n".join([heading(arguments.model, stamp), *tables])
     write_section(arguments.page, "accuracy", text)
@@ -65,17 +65,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(text)
 
 
-SUMMARY = ("data", "model, shorter sides", "AR@10", "AR@100", "AR@1000", "by area", "s an image")
+SUMMARY = ("data", "model and its shorter sides", "AR@10", "AR@100", "AR@1000", "s an image")
 Measure = tuple[RecallReport, float]
 """Recall, and the median of the seconds that an image's proposals took."""
 
 
 def row(name: str, measure: Measure, label: str) -> tuple[str, ...]:
-    """A line of the summary; AR by area stands for the same three in one cell."""
+    """A line of the summary."""
     report, seconds = measure
     averages = [f"{100 * report.average(count):.1f}" for count in report.counts]
-    by_area = [f"{100 * report.average(c, definition='area'):.1f}" for c in report.counts]
-    return (label, name, *averages, " / ".join(by_area), f"{seconds:.2f}")
+    return (label, name, *averages, f"{seconds:.2f}")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -137,7 +136,7 @@ def recall(predictor: Predictor, dataset: Dataset, images: int, name: str) -> Me
     for index in bar:
         image = dataset[index]
         start = perf_counter()
-        masks = list(proposals_to_rle(predictor(image.path)))
+        masks = predictor(image.path).masks()
         seconds.append(perf_counter() - start)
         matches.append(match(image, masks))
     return summarize(matches), median(seconds)

@@ -18,16 +18,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from instancefcn.core.candidates import merge
 from instancefcn.core.errors import UserError
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.report import markdown_table
 from instancefcn.formats.voc import VocDataset
+from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import PAPER_SIDES
-from instancefcn.network.backbones import Vgg16
-from instancefcn.network.fcn import Branch, InstanceFCN
-from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
+from instancefcn.inference.windows import candidates_of
+from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.presets import PaperNetwork
 from pasting import Pasting, compare_pasting
 from results_page import (
     DATA,
@@ -37,6 +39,9 @@ from results_page import (
     run_script,
     write_section,
 )
+
+PAPER = Selection(windows_per_side=40_000, overlap=0.8)
+"""Of the recipe `paper`: every window is filled."""
 
 STAGES = ("decode", "network", "proposals", "masks and RLE")
 
@@ -58,7 +63,7 @@ class Configuration:
 
     def predictor(self) -> Predictor:
         if self.model is None:
-            return Predictor(paper_network(), self.sides or PAPER_SIDES)
+            return Predictor(TorchEngine(paper_network()), self.sides or PAPER_SIDES, PAPER)
         return Predictor.from_pretrained(self.model, self.sides)
 
 
@@ -152,15 +157,18 @@ def measure(configuration: Configuration, paths: Sequence[Path], repeats: int) -
 
 def run(predictor: Predictor, path: Path) -> tuple[NDArray[np.float64], int]:
     """The seconds of each of ``STAGES`` for a photo, and the number of its masks."""
+    engine, selection = predictor.engine, predictor.selection
+    assert isinstance(engine, TorchEngine)
     marks = [perf_counter()]
     pixels = read_image(path)
     height, width = pixels.shape[:2]
     marks.append(perf_counter())
-    levels = predictor.levels(pixels)
+    shown = [engine.levels(sampling) for sampling in predictor.samplings(pixels)]
     marks.append(perf_counter())
-    proposals = predictor.propose(levels, height, width)
+    found = merge([candidates_of(levels, height, width, selection) for levels in shown])
+    proposals = ranked(found, height, width, selection)
     marks.append(perf_counter())
-    masks = list(proposals_to_rle(proposals))
+    masks = proposals.masks()
     marks.append(perf_counter())
     return np.diff(marks), len(masks)
 
@@ -174,8 +182,7 @@ def peak_memory() -> int:
 def paper_network() -> InstanceFCN:
     """The paper's network (sections 3.2 and 4), its weights random."""
     torch.manual_seed(0)
-    branch = Branch(21, ScoreMapHead(512, 512, 5), ObjectnessHead(512, 512))
-    return InstanceFCN(Vgg16(), [branch]).to(memory_format=torch.channels_last)
+    return PaperNetwork().to(memory_format=torch.channels_last)
 
 
 def section(costs: dict[str, Cost], pasting: Pasting, model: str, repeats: int) -> str:
@@ -191,13 +198,13 @@ the paper's network.
 
 {cost_table(costs)}
 
-The paper's network has random weights: its time does not depend on them, but the number and the
-form of its masks do, and with them its last two stages. Peak memory is that of a fresh process,
-of which Python and the libraries take {models[0].libraries / 2**20:,.0f} MiB.
+The paper's network has random weights. The time of the network does not depend on them; the number
+and the form of the masks do, and so do the last two stages. Peak memory is that of a fresh process;
+Python and the libraries take {models[0].libraries / 2**20:,.0f} MiB of it.
 
 {ratio_table(list(costs)[:-1], models, paper)}
 
-How many times as fast as the paper's network: the median over the photos that both see.
+"Times as fast as the paper's network" is a median over the photos that both networks see.
 
 {pasting.described()}
 """

@@ -1,5 +1,5 @@
-"""The shortest way to a result: photos that ship with scikit-image, the weights that ship with
-the package, masks out. ``make demo`` runs it.
+"""The shortest way to a result: photos that ship with scikit-image, the model that ships with the
+package, masks. ``make demo`` runs it.
 """
 
 from __future__ import annotations
@@ -41,5 +41,5 @@ if __name__ == "__main__":
     code = main(["propose", str(photos), "--output", str(FOLDER)])
     overlays = [FOLDER / "overlays" / f"{name}.png" for name in PHOTOS]
     side_by_side(overlays, height=400).save(FOLDER / "demo.png")
-    print(FOLDER / "demo.png")
+    print(f"All {len(PHOTOS)} photos with their masks, side by side: {FOLDER / 'demo.png'}")
     sys.exit(code)

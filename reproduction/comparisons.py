@@ -18,7 +18,7 @@ from published_figures import published_tables
 RECIPES = "../src/instancefcn/recipes"
 HEADER = ("method", "runs", "masks an image", *AVERAGES)
 COSTS = (
-    *("method", "recipe", "AR by area", "training images", "images seen"),
+    *("method", "recipe", "AR-area at 10 / 100 / 1000", "training images", "images seen"),
     *("weights of the mask head", "s an image", "AR measured by commit"),
 )
 
@@ -56,19 +56,19 @@ def page(
 
 {stamp}
 
-The recipes differ in what their names say and in nothing else, but for VGG-16's and those of
-different sets. Settings were chosen on these sets; no weights were trained on them. Figures are
-means and standard deviations over runs with different seeds, or over drawings of Selective
-Search, which ranks at random.
+Two recipes of one set differ only in what their names say; VGG-16's differs in more. Settings
+were chosen on these sets. Figures are means and standard deviations over runs with different
+seeds. Selective Search ranks at random: its figures are over several rankings.
 
-- **AR** is {DEFINITIONS["coco"]}. **By area** is {DEFINITIONS["area"]}:
-  so the paper words it, and so its figures are taken to be.
-- **Touching**: AR of the objects that touch another of their kind.
-- **Masks an image**: {COUNTS[-1]:,} at most. Windows of k = 1 that overlap copy the same pixels
-  from its one map, and non-maximum suppression leaves few of their masks: its lists are shorter.
-- **Crops** are of 224 x 224 pixels around objects; the other methods learn from whole images. **Few
-  images**: every sixth, seen so often that as many are seen in all.
-- **Weights** are those of one mask head, without its backbone.
+- **AR** is {DEFINITIONS["coco"]}. **AR-area** is {DEFINITIONS["area"]}.
+  The paper describes its AR so, and we take its figures as such.
+- **Touching**: AR of the objects that touch another object of their kind.
+- **Masks an image**: {COUNTS[-1]:,} at most. The plain FCN has fewer. Its windows copy from one
+  map; windows that overlap have the same mask, and non-maximum suppression removes it.
+- **Crops**: this method learns from crops of 224 x 224 pixels around objects. The others learn from
+  whole images.
+- **Few images**: this method learns from every sixth image, and sees each six times as often.
+- **Weights**: those of one mask head, without the backbone.
 
 {parts}
 
@@ -99,8 +99,8 @@ def of_set(key: str, label: str, results: Results, costs: Mapping[str, Cost]) ->
     first = next(iter(results.values()))[0]
     touching = sum(int(m.counted[0].sum()) for m in first.touching)
     caption = (
-        f"{describe(summarize(first.objects), label)} Of the objects {touching:,} touch another of "
-        f"their kind.{ceiling(first)}"
+        f"{describe(summarize(first.objects), label)} {touching:,} objects touch another of their "
+        f"kind.{ceiling(first)}"
     )
     tables = markdown_table(HEADER, averages), markdown_table(COSTS, others)
     parts = [f"### {label}", tables[0], caption, tables[1]]
@@ -116,7 +116,8 @@ def ceiling(figures: Measured) -> str:
     objects = tally(figures).objects[:, 0]
     shares = ((n, np.minimum(objects, n).sum() / objects.sum()) for n in COUNTS)
     words = " and ".join(f"AR@{n} {percent(share)}" for n, share in shares if share < 0.9995)
-    return f" So many masks can reach at most: {words}." if words else ""
+    because = "Some images have more objects than that, so no method can reach more than"
+    return f" {because} {words}." if words else ""
 
 
 def average_row(name: str, runs: Sequence[Measured]) -> tuple[str, ...]:
@@ -131,7 +132,7 @@ def average_row(name: str, runs: Sequence[Measured]) -> tuple[str, ...]:
 
 
 def cost_row(name: str, runs: Sequence[Measured], cost: Cost) -> tuple[str, ...]:
-    """AR by area at each of ``COUNTS``, and what the method costs."""
+    """AR-area at each of ``COUNTS``, and what the method costs."""
     by_area = mean([tally(run, "area") for run in runs])[: len(COUNTS)]
     return (
         name,

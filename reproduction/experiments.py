@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from dev_sets import COCO, NUCLEI, VOC
-from instancefcn.apps.train import require_same_run
 from instancefcn.network.models import load_model
 from instancefcn.training.recipe import read_recipe, shipped_recipes
+from instancefcn.training.run import require_same_run
 
 FCN = "plain FCN, k = 1"
 K3 = "InstanceFCN, k = 3"

@@ -45,7 +45,7 @@ def published_tables() -> str:
 
 def published_on_voc() -> str:
     voc = (
-        "As published, on **VOC 2012 val** (Dai et al. 2016), AR by area, as the paper words it; "
+        "As published, on **VOC 2012 val** (Dai et al. 2016), AR-area, as the paper describes it; "
         "its networks were trained on 5,623 images with SBD's masks:"
     )
     return f"{voc}\n\n{_table(VOC2012)}"

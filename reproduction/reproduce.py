@@ -20,18 +20,17 @@ from dev_sets import COCO, VOC, DevSet, dev_sets
 from experiments import EXPERIMENTS, Run, first_run, run_of, train, trained
 from instancefcn.apps.evaluate import find
 from instancefcn.apps.selective_search import Task, search, search_images
-from instancefcn.apps.train import COPY
 from instancefcn.core.errors import UserError
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.formats.coco.results import read_results, write_results
+from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.training.recipe import read_recipe
+from instancefcn.training.run import COPY
 from measuring import Measured, measured, seconds_each, slug
-from published_figures import published_on_voc
 from results_page import DATA, ROOT, commit, conditions, run_script, write_section
 from separation_figures import draw_separations
 
@@ -93,7 +92,7 @@ def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
         raise UserError(f"{arguments.data}: none of the data sets is there; give --data")
     left_out = [dev for dev in every.values() if not dev.folder.exists()]
     for dev in left_out:
-        print(f"{dev.label}: {dev.folder} is not there, left out", file=sys.stderr)
+        print(f"{dev.label}: {dev.folder} is not there; the set is skipped", file=sys.stderr)
     part = [*arguments.part, *(dev.label for dev in left_out)]
     if part and arguments.output == ROOT:
         raise UserError(
@@ -114,7 +113,7 @@ def write(
     runs: Sequence[Run],
     sets: Sets,
 ) -> None:
-    """Time the methods, and write the page's section, README's, and the pictures."""
+    """Time the methods; write the page's section and the pictures."""
     words = ["benchmarks/reproduce.py", *arguments.part]
     command = shlex.join(words) if arguments.part else "make reproduce"
     costs = {key: time_methods(key, results[key], runs, sets[key]) for key in results}
@@ -124,7 +123,6 @@ def write(
     scenes = draw_separations(results, runs, sets, images)
     text = page(results, costs, sets, scenes, f"`{command}`, {conditions()} {timing()}")
     write_section(arguments.output / "docs" / "results.md", "reproduce", text)
-    write_section(arguments.output / "README.md", "published", published_on_voc())
 
 
 def timing() -> str:
@@ -138,11 +136,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, default=DATA, help="the folder of the data sets")
-    add("--weights", type=Path, default=DATA.parent / "weights", help="of pretrained backbones")
+    add(
+        "--weights",
+        type=Path,
+        default=DATA.parent / "weights",
+        help="the folder of pretrained backbones",
+    )
     add("--runs", type=Path, default=ROOT / "runs" / "reproduce", help="where runs are kept")
-    add("--output", type=Path, default=ROOT, help="gets README.md, docs/results.md, docs/images")
+    add("--output", type=Path, default=ROOT, help="gets docs/results.md and docs/images")
     recipes = [experiment.recipe for experiment in EXPERIMENTS]
-    add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="these only")
+    add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="only these")
     seeds = range(1, MOST_SEEDS + 1)
     add("--seeds", type=int, choices=seeds, default=MOST_SEEDS, help="how many (%(default)s)")
     add("--without-search", action="store_true", help="leave Selective Search out")
@@ -180,7 +183,7 @@ def plan(runs: Sequence[Run], overrides: Sequence[str]) -> list[Run]:
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Says what was done and how long it took."""
+    """Say what was done and how long it took."""
     start = perf_counter()
     yield
     print(f"{what}: {(perf_counter() - start) / 60:.1f} minutes", file=sys.stderr)
@@ -242,7 +245,7 @@ def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -
 
 
 def masks_of(predictor: Predictor, path: Path) -> list[Rle]:
-    return list(proposals_to_rle(predictor(path)))
+    return list(predictor(path).masks())
 
 
 def search_alone(path: Path) -> object:
@@ -250,14 +253,14 @@ def search_alone(path: Path) -> object:
 
 
 def weights_of(predictor: Predictor) -> int:
-    """The weights of the first branch's mask head."""
-    branch = next(iter(predictor.network.branches))
-    head = branch.get_submodule("mask_head")
+    """How many weights the first branch's mask head has."""
+    assert isinstance(predictor.engine, TorchEngine)
+    (head, *_), *_ = predictor.engine.network.heads()
     return sum(parameter.numel() for parameter in head.parameters())
 
 
 def images_of(run: Run) -> tuple[str, int]:
-    """Which images a run was trained on, and how many it saw, each as often as it was drawn."""
+    """Which images a run was trained on, and how many it saw in all its steps."""
     recipe = read_recipe(str(run.folder / COPY)).recipe
     images = "; ".join(f"{len(data):,}, {data.name}" for data in recipe.train)
     return images, recipe.steps * recipe.batch

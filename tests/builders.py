@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from instancefcn.core.assembling import assemble
-from instancefcn.core.types import Level, Sample
+from instancefcn.core.grid import Grid
+from instancefcn.core.level import Level
+from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Sample
+from instancefcn.inference.engines import TorchEngine
+from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.ranking import Selection, ranked
+from instancefcn.inference.windows import candidates_of
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
@@ -27,17 +35,13 @@ def make_level(
     k: int = 1,
 ) -> Level:
     """A level as the score-map head makes it: maps (B, k * k, H, W), objectness (B, h, w)."""
-    return Level(maps, objectness, cell, m, step, partial(assemble, k=k))
+    grid = Grid(objectness.shape[1], objectness.shape[2], cell, m, step)
+    return Level(grid, maps, objectness, partial(assemble, k=k))
 
 
-def blank_level(height: int, width: int, *, batch: int = 1, m: int = 5, step: int = 1) -> Level:
-    """A level of height x width cells of 4 x 4 pixels that says nothing."""
-    return make_level(
-        torch.zeros(batch, 1, height, width),
-        torch.zeros(batch, height // step, width // step),
-        m=m,
-        step=step,
-    )
+def make_grid(height: int, width: int, *, m: int = 5, step: int = 1) -> Grid:
+    """The grid over height x width cells of 4 x 4 pixels."""
+    return Grid(height // step, width // step, (4, 4), m, step)
 
 
 def rectangles(height: int, width: int, boxes: Sequence[Box]) -> Tensor:
@@ -63,6 +67,7 @@ def make_sample(
         image=torch.randint(256, (3, height, width), dtype=torch.uint8, generator=generator),
         masks=rectangles(height, width, [*objects, *crowds]),
         crowds=torch.tensor([False] * len(objects) + [True] * len(crowds), dtype=torch.bool),
+        categories=torch.arange(len(objects) + len(crowds)) + 1,
         void=rectangles(height, width, void).any(0),
         seed=seed,
     )
@@ -89,3 +94,17 @@ def small_network(seed: int = 0) -> InstanceFCN:
             for m, maps, centres in ((11, [0], [1]), (21, [0, 1], [2, 3]))
         ],
     )
+
+
+def propose(
+    levels: Sequence[Level], height: int, width: int, selection: Selection, image: int = 0
+) -> Proposals:
+    """From levels to proposals, without an engine."""
+    candidates = candidates_of(levels, height, width, selection, image)
+    return ranked(candidates, height, width, selection)
+
+
+def predictor_of(
+    network: InstanceFCN, sides: Sequence[int], *args: Any, **kwargs: Any
+) -> Predictor:
+    return Predictor(TorchEngine(network), sides, *args, **kwargs)

@@ -12,9 +12,9 @@ from PIL import Image
 SIDE = 64
 
 
-def write_shapes(folder: Path, images: int = 6) -> Path:
+def write_shapes(folder: Path, images: int = 6, seed: int = 0) -> Path:
     """A COCO JSON, its images beside it: two rectangles each, of random size and colour."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     content: dict[str, list[dict[str, object]]] = {
         "images": [],
         "annotations": [],
@@ -50,25 +50,15 @@ def write_recipe(folder: Path, annotations: Path) -> Path:
         "class_path": "instancefcn.formats.coco.CocoDataset",
         "init_args": {"annotations": str(annotations), "images": str(annotations.parent)},
     }
-    branch = {
-        "m": 11,
-        "mask_head": {
-            "class_path": "instancefcn.network.heads.ScoreMapHead",
-            "init_args": {"channels": 16, "hidden": 16, "k": 3},
+    network = {
+        "class_path": "instancefcn.network.presets.PyramidNetwork",
+        "init_args": {
+            **{"encoder": "test_efficientnet", "channels": 16, "k": 3, "prior": 0.5},
+            **{"sizes": [11], "maps": [[0, 1]], "centres": [[1, 1]]},
         },
-        "objectness_head": {"channels": 16, "hidden": 16},
-        "maps": [0, 1],
-        "centres": [1, 1],
     }
     recipe = {
-        "network": {
-            "backbone": {
-                "class_path": "instancefcn.network.backbones.FeaturePyramid",
-                "init_args": {"encoder": "test_efficientnet", "channels": 16},
-            },
-            "branches": [branch],
-        },
-        "loss": {"class_path": "instancefcn.training.losses.QualityLoss"},
+        "network": network,
         "train": [dataset],
         "evaluate": [dataset],
         "augmentation": {

@@ -22,20 +22,22 @@ PUBLIC = ["Predictor", "Proposals", "load_model"]
 SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "Predictor": (
         instancefcn.Predictor.__init__,
-        ["self", "network", "sides", "selection", "longest"],
+        ["self", "engine", "sides", "selection", "longest", "batch"],
     ),
     "Predictor.from_pretrained": (
         instancefcn.Predictor.from_pretrained,
-        ["name", "sides", "selection"],
+        ["name", "sides", "selection", "device", "batch", "trust"],
     ),
     "Predictor()": (instancefcn.Predictor.__call__, ["self", "image"]),
     "Predictor.at": (instancefcn.Predictor.at, ["self", "image", "x", "y"]),
-    "Predictor.levels": (instancefcn.Predictor.levels, ["self", "pixels"]),
+    "Predictor.stream": (instancefcn.Predictor.stream, ["self", "images"]),
+    "Proposals.at": (instancefcn.Proposals.at, ["self", "x", "y"]),
+    "Proposals.save": (instancefcn.Proposals.save, ["self", "path"]),
     "Proposals": (
         instancefcn.Proposals.__init__,
-        ["self", "scores", "boxes", "windows", "logits", "height", "width"],
+        ["self", "scores", "windows", "logits", "level", "height", "width"],
     ),
-    "load_model": (instancefcn.load_model, ["name"]),
+    "load_model": (instancefcn.load_model, ["name", "trust"]),
 }
 
 

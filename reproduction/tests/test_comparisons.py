@@ -45,6 +45,6 @@ def test_published_differences_stand_beside_voc_only(key: str) -> None:
     text = of_set(key, "a set", results, dict.fromkeys(results, COST))
     assert text.startswith("### a set\n")
     assert "a set: 50 images, 1,000 objects" in text
-    assert "Of the objects 200 touch another" in text
-    assert "So many masks can reach at most: AR@10 50.0." in text
+    assert "200 objects touch another" in text
+    assert "no method can reach more than AR@10 50.0." in text
     assert ("the paper's, on VOC 2012 val" in text) == (key == VOC)

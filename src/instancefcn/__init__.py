@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from instancefcn.core.types import Proposals
+    from instancefcn.core.proposals import Proposals
     from instancefcn.inference.predictor import Predictor
     from instancefcn.network.models import load_model
 
@@ -14,7 +14,7 @@ __all__ = ["Predictor", "Proposals", "load_model"]
 
 _HOMES = {
     "Predictor": "inference.predictor",
-    "Proposals": "core.types",
+    "Proposals": "core.proposals",
     "load_model": "network.models",
 }
 

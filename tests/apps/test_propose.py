@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.apps.ledger import LEDGER
-from instancefcn.core.geometry import proposals_to_rle
+from instancefcn.apps.predicting import proposals_of
+from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco import CocoDataset
@@ -89,7 +91,7 @@ def test_the_masks_are_those_of_the_predictor(model: Path, photos: Path, tmp_pat
     proposals = Predictor.from_pretrained(model)(photos / "coffee.png")
     expected = [
         (short_score(score), mask)
-        for score, mask in zip(proposals.scores.tolist(), proposals_to_rle(proposals), strict=True)
+        for score, mask in zip(proposals.scores.tolist(), proposals.masks(), strict=True)
         if decode(mask).any()
     ]
     assert len(expected) > 50
@@ -189,7 +191,7 @@ def test_sides_take_the_place_of_the_models(model: Path, photos: Path, tmp_path:
     propose(model, tmp_path / "out", photos / "coffee.png", *words)
     annotations = read(tmp_path / "out" / "proposals.json")["annotations"]
     proposals = Predictor.from_pretrained(model, sides=(32, 96))(photos / "coffee.png")
-    best = next(proposals_to_rle(proposals))
+    best = proposals.masks()[0]
     assert rle_from_coco(annotations[0]["segmentation"]) == best
 
 
@@ -285,3 +287,27 @@ def test_a_terminal_shows_progress(
     assert "100%" in printed.err
     assert "bad.png: the file is empty" in "".join(printed.err.splitlines())
     assert "proposing" not in printed.out
+
+
+def test_batches_give_the_same_masks(model: Path, photos: Path, tmp_path: Path) -> None:
+    """But for the last digits of their scores."""
+    save(photos / "cup.png", read_image(photos / "coffee.png")[::-1])
+    (photos / "bad.png").touch()
+    found = []
+    for batch in ("1", "2", "5"):
+        assert propose(model, tmp_path / batch, photos, "--batch", batch, "--device", "cpu") == 2
+        annotations = read(tmp_path / batch / "proposals.json")["annotations"]
+        found.append(np.array([(a["image_id"], a["score"]) for a in annotations]))
+    assert len(found[0]) > 100
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-4)
+
+
+def test_an_image_that_fails_takes_only_itself_along(model: Path, photos: Path) -> None:
+    predictor = Predictor.from_pretrained(model, batch=3)
+    pixels = read_image(photos / "coffee.png")
+    first, second, third = proposals_of(predictor, [pixels, pixels[:, :, 0], pixels])
+    assert isinstance(second, Exception)
+    for found in (first, third):
+        assert isinstance(found, Proposals)
+        torch.testing.assert_close(found.scores, predictor(pixels).scores)

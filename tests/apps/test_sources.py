@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from instancefcn.apps.ledger import LEDGER
-from instancefcn.apps.sources import AHEAD, find_images, read_ahead, to_sources
+from instancefcn.apps.sources import find_images, read_ahead, to_sources
 from instancefcn.core.errors import UserError
+
+AHEAD = 2
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -137,7 +139,7 @@ def test_the_next_image_is_read_meanwhile_and_none_after_it(tmp_path: Path) -> N
     for i in range(AHEAD + 1):
         save(images[i], pixels[i])
     with ThreadPoolExecutor(1) as pool:
-        for i, future in enumerate(read_ahead(pool, images)):
+        for i, future in enumerate(read_ahead(pool, images, AHEAD)):
             pool.submit(int).result()  # Whatever was handed to the pool is done.
             for path in tmp_path.iterdir():
                 path.unlink()
@@ -151,7 +153,7 @@ def test_an_image_that_cannot_be_read_keeps_its_place(tmp_path: Path) -> None:
     images = [save(tmp_path / f"{i}.png", noise(seed=i)) for i in range(3)]
     images[1].unlink()
     with ThreadPoolExecutor(1) as pool:
-        futures = list(read_ahead(pool, images))
+        futures = list(read_ahead(pool, images, AHEAD))
     assert [future.exception() is None for future in futures] == [True, False, True]
     with pytest.raises(ValueError, match=r"1\.png: no such file"):
         futures[1].result()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from builders import random_maps
 from instancefcn.baselines.deepmask import CHUNK, SlidingHead
-from instancefcn.core.types import Windows
+from instancefcn.core.grid import Windows
 from instancefcn.network.heads import ScoreMapHead
 
 

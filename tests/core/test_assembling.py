@@ -11,7 +11,7 @@ from torch import Tensor
 
 from builders import random_maps
 from instancefcn.core.assembling import BACKGROUND, assemble, parts
-from instancefcn.core.types import Windows
+from instancefcn.core.grid import Windows
 
 HEIGHT, WIDTH = 9, 12
 Layout: TypeAlias = Callable[[Tensor], Tensor]

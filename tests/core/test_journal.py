@@ -9,7 +9,11 @@ import pytest
 from instancefcn.core.files import NoOutputError
 from instancefcn.core.journal import BLOCK, Journal
 
-RECORDS = [{"a": 1}, {"name": "b/\u00e9\udcff.png"}, {"long": "x" * (BLOCK + 9)}]
+RECORDS: list[dict[str, object]] = [
+    {"a": 1},
+    {"name": "b/\u00e9\udcff.png"},
+    {"long": "x" * (BLOCK + 9)},
+]
 
 
 def written(path: Path) -> Journal:

@@ -229,6 +229,7 @@ def tiles(seed: int, crowds: Sequence[bool] = (False,) * 6) -> Sample:
         image=torch.randint(256, (3, 16, 24), dtype=torch.uint8, generator=seeded(seed)),
         masks=torch.from_numpy(np.stack([mask_of(box, 16, 24) for box in boxes])),
         crowds=torch.tensor(crowds),
+        categories=10 * seed + torch.arange(6),
         void=torch.from_numpy(void),
         seed=seed,
     )
@@ -249,6 +250,13 @@ def test_pasting_keeps_objects_apart_and_whole(seed: int) -> None:
     assert torch.equal(result.void, sample.void & ~cover)
     below = [m & ~cover for m in sample.masks if (m & ~cover).any()]
     assert torch.equal(result.masks, torch.stack([*below, *pasted]))
+    known = {
+        int(category): mask
+        for of in (sample, source)
+        for category, mask in zip(of.categories, of.masks, strict=True)
+    }
+    for category, mask in zip(result.categories.tolist(), result.masks, strict=True):
+        assert (mask & known[category]).any(), "each mask keeps its category"
 
 
 def test_each_object_is_pasted_half_the_time() -> None:
@@ -262,6 +270,7 @@ def blank() -> Sample:
         image=torch.zeros(3, 16, 24, dtype=torch.uint8),
         masks=torch.zeros(0, 16, 24, dtype=torch.bool),
         crowds=torch.zeros(0, dtype=torch.bool),
+        categories=torch.zeros(0, dtype=torch.int64),
         void=torch.zeros(16, 24, dtype=torch.bool),
         seed=0,
     )

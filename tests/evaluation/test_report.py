@@ -81,7 +81,7 @@ def test_every_table_says_what_was_measured_on_what() -> None:
 
 
 def test_void_is_named_where_it_was_left_out() -> None:
-    assert "void pixels left out" in describe(report(void=True), DATA)
+    assert "void pixels count as nothing" in describe(report(void=True), DATA)
 
 
 def test_markdown_is_a_table_of_equal_rows() -> None:

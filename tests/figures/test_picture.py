@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from builders import random_maps, rectangles
-from instancefcn.core.geometry import window_boxes
-from instancefcn.core.types import Proposals
+from instancefcn.core.grid import Grid, Windows
+from instancefcn.core.proposals import Proposals
 from instancefcn.figures.page import MARGIN, Panel, Section, lay_out, panel_width
 from instancefcn.figures.panels import COLOURS, FINEST, HEAT, SCALE, Photo, brightened
 from instancefcn.figures.picture import draw, part_name, write_picture
@@ -32,13 +33,18 @@ GREY = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
 PLAIN = ScoreMaps(random_maps((1, 1, 16, 30), 3), CELL)
 
 
+def spans(n: int) -> Tensor:
+    """Of the first n windows."""
+    y, x = CENTRES[:n].T
+    return Grid(16, 30, CELL, M, 1).spans(Windows(torch.zeros_like(y), y, x))
+
+
 def separation(n: int = 3, k: int = K, pixels: NDArray[np.uint8] = GREY) -> Separation:
     """Maps of noise; each window's mask is the 3 x 5 cells amid it."""
     height, width = pixels.shape[:2]
-    windows = window_boxes(CENTRES[:n, 0], CENTRES[:n, 1], M, CELL)
     logits = (rectangles(M, M, [(2, 3, 7, 6)]).float() * 8 - 4).expand(n, M, M)
     scores = torch.linspace(0.9, 0.5, 3)[:n]
-    found = Proposals(scores, windows, windows, logits, height, width)
+    found = Proposals(scores, spans(n), logits, torch.zeros(n).long(), height, width)
     return Separation(pixels, 1, 2, M, ScoreMaps(random_maps((k, k, 16, 30)), CELL), found)
 
 
@@ -70,7 +76,7 @@ def test_windows_lie_where_their_cells_do() -> None:
     figure = draw(separation())
     picture = rendered(figure)
     (photo,) = titled(figure, "photo and windows")
-    boxes = window_boxes(CENTRES[:, 0], CENTRES[:, 1], M, CELL).tolist()
+    boxes = spans(len(CENTRES)).tolist()
     for (x0, y0, x1, y1), colour in zip(boxes, COLOURS, strict=False):
         # Near the corners, since on their way the sides may pass under another window's.
         for x, y in ((x0 + 2, y0), (x0, y0 + 2), (x1 - 2, y1), (x1, y1 - 2)):
@@ -166,7 +172,9 @@ def test_masks_that_are_all_inside_or_lost_in_shrinking_are_drawn() -> None:
     rendered(draw(replace(shown, proposals=everything)))
     photo = np.full((2, 9 * FINEST, 3), 128, np.uint8)
     tiny = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
-    lost = Proposals(torch.ones(1), tiny, tiny, shown.proposals.logits, *photo.shape[:2])
+    lost = Proposals(
+        torch.ones(1), tiny, shown.proposals.logits, torch.zeros(1).long(), *photo.shape[:2]
+    )
     rendered(draw(replace(shown, pixels=photo, proposals=lost)))
 
 

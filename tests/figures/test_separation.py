@@ -1,4 +1,4 @@
-"""What is shown against the level's own maps, ``assemble`` and ``window_boxes``."""
+"""What is shown against the level's own maps, ``assemble`` and the grid's spans."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from builders import make_level, random_maps, small_network
+from builders import make_level, predictor_of, propose, random_maps, small_network
 from instancefcn.core.assembling import BACKGROUND
-from instancefcn.core.geometry import paste, window_boxes
-from instancefcn.core.types import Level, Proposals, Windows
+from instancefcn.core.drawing import paste
+from instancefcn.core.grid import Windows
+from instancefcn.core.level import Level
+from instancefcn.core.proposals import Proposals
 from instancefcn.figures.separation import (
     LEADERS,
     MOST,
@@ -18,7 +20,7 @@ from instancefcn.figures.separation import (
     Separation,
     busiest,
     choose,
-    owner,
+    levels_of,
     parts_of_levels,
     plain_map,
     require_plain,
@@ -26,7 +28,7 @@ from instancefcn.figures.separation import (
 )
 from instancefcn.formats.overlay import OVERLAP, WEAKEST
 from instancefcn.inference.predictor import Predictor
-from instancefcn.inference.ranking import Selection, propose
+from instancefcn.inference.ranking import Selection
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import MaskHead, ObjectnessHead, ScoreMapHead
@@ -38,7 +40,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     """Of levels with windows of 11, 21 and 21 cells, at each of two sides."""
-    return Predictor(small_network(), [64, 96], Selection(windows=200))
+    return predictor_of(small_network(), [64, 96], Selection(windows_per_side=200))
 
 
 def plain_network(*, channels: int = 8) -> InstanceFCN:
@@ -53,7 +55,8 @@ def proposals_of(boxes: list[list[float]], scores: list[float]) -> Proposals:
     """Masks that fill their windows, which are their boxes, on an image of 90 x 60 pixels."""
     spans = torch.tensor(boxes).reshape(-1, 4)
     logits = torch.ones(len(boxes), 3, 3)
-    return Proposals(torch.tensor(scores), spans, spans, logits, HEIGHT, WIDTH)
+    level = torch.zeros(len(boxes), dtype=torch.int64)
+    return Proposals(torch.tensor(scores), spans, logits, level, HEIGHT, WIDTH)
 
 
 # The gathered data.
@@ -62,16 +65,16 @@ def proposals_of(boxes: list[list[float]], scores: list[float]) -> Proposals:
 @pytest.mark.parametrize("number", range(1, 7))
 def test_maps_and_masks_are_the_levels_own(predictor: Predictor, number: int) -> None:
     separation = separate(predictor, [3] * 6, PIXELS, number)
-    level = predictor.levels(PIXELS)[number - 1]
+    level = levels_of(predictor, PIXELS)[number - 1]
     assert torch.equal(separation.maps.logits.flatten(0, 1), level.maps[0])
-    assert (separation.maps.cell, separation.m) == (level.cell, level.m)
+    assert (separation.maps.cell, separation.m) == (level.grid.cell, level.grid.m)
     assert (separation.number, separation.count) == (number, 6)
     assert len(separation.proposals) > 0
-    centre = separation.proposals.windows[:, :2] / torch.tensor(level.cell) + level.m // 2
+    centre = separation.proposals.windows[:, :2] / torch.tensor(level.grid.cell) + level.grid.m // 2
     x, y = centre.round().long().T
     windows = Windows(torch.zeros_like(x), y, x)
     assert torch.equal(separation.proposals.logits, level.logits(windows))
-    expected = window_boxes(y, x, level.m, level.cell)
+    expected = level.grid.spans(windows)
     torch.testing.assert_close(separation.proposals.windows, expected)
 
 
@@ -133,39 +136,31 @@ def noisy_levels() -> list[Level]:
     ]
 
 
-def test_each_proposal_has_its_owner() -> None:
+def test_each_proposal_knows_its_level() -> None:
+    """Its logits are those of that level's window at its place."""
     levels = noisy_levels()
     together = propose(levels, HEIGHT, WIDTH, Selection(overlap=1))
-    found = [owner(levels, together[i : i + 1]) for i in range(len(together))]
     for index, level in enumerate(levels):
         alone = propose([level], HEIGHT, WIDTH, Selection(overlap=1))
-        assert found.count(index) == len(alone) > 0
+        assert (together.level == index).sum() == len(alone) > 0
 
 
 def test_the_busiest_level_has_most_of_the_best_proposals() -> None:
-    levels = noisy_levels()
-    proposals = propose(levels, HEIGHT, WIDTH, Selection())
-    best = [i for i in range(LEADERS) if proposals.scores[i] >= proposals.scores[0] * WEAKEST]
-    counts = [0, 0, 0]
-    for i in best:
-        counts[owner(levels, proposals[i : i + 1])] += 1
-    assert counts[busiest(levels, proposals)] == max(counts)
-
-
-def test_of_equally_busy_levels_the_one_with_the_best_proposal() -> None:
-    levels = noisy_levels()
-    proposals = propose(levels, HEIGHT, WIDTH, Selection())
-    first = proposals[:1]
-    assert busiest(levels, first) == owner(levels, first)
+    proposals = propose(noisy_levels(), HEIGHT, WIDTH, Selection())
+    best = proposals.scores[:LEADERS] >= proposals.scores[0] * WEAKEST
+    counts = proposals.level[:LEADERS][best].bincount(minlength=3)
+    assert counts[busiest(proposals)] == counts.max()
+    assert busiest(proposals[:1]) == int(proposals.level[0])
+    assert busiest(proposals[:0]) == 0
 
 
 def test_by_default_the_busiest_level_is_shown(predictor: Predictor) -> None:
-    expected = busiest(predictor.levels(PIXELS), predictor(PIXELS))
+    expected = busiest(predictor(PIXELS))
     assert separate(predictor, [3] * 6, PIXELS).number == expected + 1
 
 
 def test_nothing_found_still_has_maps() -> None:
-    predictor = Predictor(small_network(), [64], Selection(min_score=0.9999))
+    predictor = predictor_of(small_network(), [64], Selection(min_score=0.9999))
     separation = separate(predictor, [3] * 3, PIXELS)
     assert separation.number == 1
     assert len(separation.proposals) == 0
@@ -231,7 +226,8 @@ def test_a_stray_blob_hides_no_neighbour() -> None:
     logits = torch.ones(2, 3, 3)
     logits[0, :, 1] = -1
     boxes = torch.tensor([[0.0, 0, 60, 30], [22, 0, 38, 16]])
-    both = Proposals(torch.tensor([0.9, 0.8]), boxes, boxes, logits, HEIGHT, WIDTH)
+    level = torch.zeros(2, dtype=torch.int64)
+    both = Proposals(torch.tensor([0.9, 0.8]), boxes, logits, level, HEIGHT, WIDTH)
     assert len(choose(both)) == 2
 
 
@@ -242,25 +238,26 @@ def test_a_stray_blob_hides_no_neighbour() -> None:
 def test_the_plain_map_is_of_the_level_most_alike(
     predictor: Predictor, number: int, like: int
 ) -> None:
-    fcn = Predictor(plain_network(), predictor.sides)
+    fcn = predictor_of(plain_network(), predictor.sides)
     separation = separate(predictor, [3] * 6, PIXELS, number)
     plain = plain_map(fcn, PIXELS, separation)
-    level = fcn.levels(PIXELS)[like]
+    level = levels_of(fcn, PIXELS)[like]
     assert plain.k == 1
-    assert plain.cell == level.cell == separation.maps.cell
+    assert plain.cell == level.grid.cell == separation.maps.cell
     assert torch.equal(plain.logits[0], level.maps[0])
     height, width = level.maps.shape[2:]
-    assert plain.size == (width * level.cell[0], height * level.cell[1])
+    assert plain.size == (width * level.grid.cell[0], height * level.grid.cell[1])
 
 
 def test_of_equal_cells_the_more_similar_window_decides() -> None:
-    separation = separate(Predictor(small_network(), [64]), [3] * 3, PIXELS, 2)
-    fcn = Predictor(small_network(), [64])
-    for branch in fcn.network.branches:
+    separation = separate(predictor_of(small_network(), [64]), [3] * 3, PIXELS, 2)
+    network = small_network()
+    fcn = predictor_of(network, [64])
+    for branch in network.branches:
         assert isinstance(branch, Branch)
         branch.mask_head = ScoreMapHead(8, hidden=8, k=1)
     plain = plain_map(fcn, PIXELS, separation)
-    assert torch.equal(plain.logits[0], fcn.levels(PIXELS)[1].maps[0])
+    assert torch.equal(plain.logits[0], levels_of(fcn, PIXELS)[1].maps[0])
 
 
 # Models.
@@ -277,7 +274,7 @@ class OneLayer(MaskHead):
 
 
 def test_every_level_has_its_k(predictor: Predictor) -> None:
-    assert parts_of_levels(predictor, "x") == [3] * len(predictor.levels(PIXELS))
+    assert parts_of_levels(predictor, "x") == [3] * len(levels_of(predictor, PIXELS))
 
 
 def test_a_head_without_score_maps_is_told_in_one_line() -> None:
@@ -288,7 +285,7 @@ def test_a_head_without_score_maps_is_told_in_one_line() -> None:
     with pytest.raises(
         ValueError, match=r"^mine: its OneLayer has no k x k score maps.*;"
     ) as error:
-        parts_of_levels(Predictor(network, [64]), "mine")
+        parts_of_levels(predictor_of(network, [64]), "mine")
     assert "\n" not in str(error.value)
 
 

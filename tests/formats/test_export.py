@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from instancefcn.core.drawing import paste
 from instancefcn.core.files import whole_file
-from instancefcn.core.geometry import paste, proposals_to_rle, tight_boxes
+from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode, rle_from_coco
-from instancefcn.core.types import Proposals
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.coco.writing import (
     ImageMasks,
@@ -58,8 +59,8 @@ def of_masks(
     windows = torch.cat((places, places + m), 1)
     cells = torch.from_numpy(np.array(masks, np.float32).reshape(-1, m, m))
     logits, size = cells * 2 - 1, 64 if corners else m
-    boxes = tight_boxes(logits, windows, size, size)
-    return Proposals(torch.tensor(scores), boxes, windows, logits, size, size)
+    level = torch.zeros(len(masks), dtype=torch.int64)
+    return Proposals(torch.tensor(scores), windows, logits, level, size, size)
 
 
 def random_proposals(n: int, height: int = 50, width: int = 70) -> Proposals:
@@ -71,8 +72,7 @@ def random_proposals(n: int, height: int = 50, width: int = 70) -> Proposals:
     sides = torch.rand(n, 1, generator=generator).square() * 90 + 0.3
     windows = torch.cat((centres - sides / 2, centres + sides / 2), 1)
     scores = torch.rand(n, generator=generator).sort(descending=True).values
-    boxes = tight_boxes(logits, windows, height, width)
-    return Proposals(scores, boxes, windows, logits, height, width)
+    return Proposals(scores, windows, logits, torch.zeros(n).long(), height, width)
 
 
 def predicted(proposals: Proposals, name: str = "a/x.jpg", image_id: int = 1) -> Prediction:
@@ -105,7 +105,7 @@ def test_an_image_without_proposals_has_a_prediction_without_masks() -> None:
 
 def test_proposals_that_cover_no_pixel_are_left_out() -> None:
     proposals = random_proposals(200)
-    full = [decode(rle) for rle in proposals_to_rle(proposals)]
+    full = [decode(rle) for rle in proposals.masks()]
     covering = [i for i, mask in enumerate(full) if mask.any()]
     assert 0 < len(covering) < 200, "the test wants both kinds"
     prediction = predicted(proposals)
@@ -127,14 +127,7 @@ def test_a_crop_is_the_mask_and_leaves_out_background_only() -> None:
 
 def test_a_crop_of_a_vast_image_is_small() -> None:
     proposals = of_masks([disc(9, 4, 4, 3)], [0.5])
-    vast = Proposals(
-        proposals.scores,
-        proposals.boxes,
-        proposals.windows + 50_000,
-        proposals.logits,
-        10**5,
-        10**5,
-    )
+    vast = replace(proposals, windows=proposals.windows + 50_000, height=10**5, width=10**5)
     x, y, mask = crop(vast, 0)
     assert (x, y, mask.shape) == (50_000, 50_000, (9, 9))
     np.testing.assert_array_equal(mask, disc(9, 4, 4, 3))
@@ -316,7 +309,7 @@ def test_the_better_proposal_takes_a_pixel() -> None:
 def test_a_label_map_is_what_a_loop_over_the_masks_makes() -> None:
     proposals = random_proposals(100)
     expected = np.zeros((50, 70), np.uint16)
-    for i, rle in enumerate(proposals_to_rle(proposals)):
+    for i, rle in enumerate(proposals.masks()):
         expected[decode(rle) & (expected == 0)] = i + 1
     np.testing.assert_array_equal(label_map(proposals), expected)
 
@@ -425,7 +418,7 @@ def test_a_picture_shows_the_mask_and_leaves_the_rest() -> None:
 def test_an_object_too_small_for_the_picture_is_not_drawn() -> None:
     dot = np.ones((1, 1), np.bool_)
     speck = of_masks([dot, dot], [0.9, 0.8], [(3, 3), (40, 40)])
-    vast = Proposals(speck.scores, speck.boxes, speck.windows, speck.logits, 64, 30_000)
+    vast = replace(speck, height=64, width=30_000)
     image = np.full((64, 30_000, 3), 128, np.uint8)
     assert (draw(image, vast) == 128).all()
 
@@ -472,7 +465,7 @@ def test_resized_proposals_keep_their_shape() -> None:
     proposals = random_proposals(30)
     twice = resized(proposals, 140, 100)
     torch.testing.assert_close(twice.boxes, proposals.boxes * 2)
-    for small, large in zip(proposals_to_rle(proposals), proposals_to_rle(twice), strict=True):
+    for small, large in zip(proposals.masks(), twice.masks(), strict=True):
         difference = decode(large).sum() / 4 - decode(small).sum()
         assert abs(difference) <= 0.1 * decode(small).sum() + 6
     torch.testing.assert_close(resized(twice, 70, 50).windows, proposals.windows)

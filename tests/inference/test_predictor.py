@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from builders import small_network
-from instancefcn.core.geometry import paste
-from instancefcn.core.types import Proposals
+from builders import predictor_of, small_network
+from instancefcn.core.candidates import Candidates
+from instancefcn.core.drawing import paste
+from instancefcn.core.errors import UserError
+from instancefcn.core.proposals import Proposals
+from instancefcn.core.rle import decode
+from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor, to_pixels
-from instancefcn.inference.ranking import Selection, propose
+from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import sample
 from instancefcn.network.models import Model, build, load_model
 
@@ -25,7 +30,9 @@ HEIGHT, WIDTH = 60, 90
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     """Of random weights, whose masks are as good as any to be told apart."""
-    return Predictor(small_network(), sides=[64], selection=Selection(windows=200, top=50))
+    return predictor_of(
+        small_network(), sides=[64], selection=Selection(windows_per_side=200, top=50)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,19 +84,55 @@ def test_proposals_lie_on_the_image(proposals: Proposals) -> None:
     assert ((x1 > x0) & (y1 > y0)).all()
 
 
-def test_several_sides_are_the_levels_of_each(image: NDArray[np.uint8]) -> None:
+def test_what_several_sides_show_is_ranked_together(image: NDArray[np.uint8]) -> None:
+    """Each side has its windows and levels; without suppression all of both stay."""
+    selection = Selection(windows_per_side=30, overlap=1.0)
     network = small_network()
-    both = Predictor(network, sides=[64, 96])
-    one, other = (Predictor(network, sides=[side]).levels(image) for side in (64, 96))
-    levels = both.levels(image)
-    assert [level.cell for level in levels] == [level.cell for level in (*one, *other)]
-    assert_same(both(image), both.propose([*one, *other], HEIGHT, WIDTH))
+    one, other = (predictor_of(network, [side], selection)(image) for side in (64, 96))
+    both = predictor_of(network, [64, 96], selection)(image)
+    scores, order = torch.cat((one.scores, other.scores)).sort(descending=True, stable=True)
+    assert torch.equal(both.scores, scores)
+    assert torch.equal(both.windows, torch.cat((one.windows, other.windows))[order])
+    assert torch.equal(both.level, torch.cat((one.level, other.level + 3))[order])
+
+
+def test_a_stream_gives_what_each_image_alone_gives(image: NDArray[np.uint8]) -> None:
+    """Of like and unlike sizes, decoded or not, more than fit into a batch."""
+    tall = np.ascontiguousarray(image.transpose(1, 0, 2))
+    images = [image, image[:, ::-1].copy(), tall, image[::-1].copy(), tall[::-1].copy()]
+    for batch in (1, 2, 3, 8):
+        predictor = predictor_of(small_network(), [64, 96], Selection(top=20), batch=batch)
+        streamed = list(predictor.stream(iter(images)))
+        assert len(streamed) == len(images)
+        for found, each in zip(streamed, images, strict=True):
+            alone = predictor(each)
+            assert (found.height, found.width) == each.shape[:2]
+            torch.testing.assert_close(found.scores, alone.scores, rtol=1e-4, atol=1e-5)
+    assert list(predictor.stream([])) == []
+
+
+def test_a_stream_loses_nothing_before_a_broken_image(
+    predictor: Predictor, image: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    stream = predictor_of(small_network(), [64], batch=4).stream(
+        [image, image, tmp_path / "broken.png", image]
+    )
+    assert [len(next(stream)) > 0, len(next(stream)) > 0] == [True, True]
+    with pytest.raises(UserError, match=r"broken\.png"):
+        next(stream)
+
+
+def test_a_device_that_is_not_there_is_told_in_one_line() -> None:
+    with pytest.raises(UserError, match="device 'nowhere': not on this machine") as error:
+        TorchEngine(small_network(), "nowhere")
+    assert "\n" not in str(error.value)
 
 
 def test_a_changed_selection_leaves_the_predictor_as_it_was(predictor: Predictor) -> None:
     other = predictor.with_selection(top=3)
     assert (other.selection, other.sides) == (replace(predictor.selection, top=3), predictor.sides)
-    assert other.network is predictor.network
+    assert other.engine is predictor.engine
     assert predictor.selection.top == 50
 
 
@@ -105,19 +148,11 @@ def test_a_broken_pil_image_and_no_image_are_told_in_one_line(
         predictor(image.tolist())
 
 
-def test_each_side_adds_as_many_windows(image: NDArray[np.uint8]) -> None:
-    selection = Selection(windows=3, overlap=1.0)
-    for sides in ([64], [64, 96], [64, 96, 128]):
-        predictor = Predictor(small_network(), sides, selection)
-        expected = propose(
-            predictor.levels(image), HEIGHT, WIDTH, replace(selection, windows=3 * len(sides))
-        )
-        assert_same(predictor(image), expected)
-
-
-def test_cells_are_in_pixels_of_the_image(predictor: Predictor, image: NDArray[np.uint8]) -> None:
+def test_a_sampling_knows_its_way_back(predictor: Predictor, image: NDArray[np.uint8]) -> None:
     # The shorter side of 60 pixels becomes 64: a cell of 4 pixels is one of 3.75 in the image.
-    assert [level.cell for level in predictor.levels(image)] == [
+    (sampling,) = predictor.samplings(image)
+    assert isinstance(predictor.engine, TorchEngine)
+    assert [level.grid.cell for level in predictor.engine.levels(sampling)] == [
         (4 * 60 / 64, 4 * 60 / 64),
         (4 * 60 / 64, 4 * 60 / 64),
         (8 * 60 / 64, 8 * 60 / 64),
@@ -125,11 +160,10 @@ def test_cells_are_in_pixels_of_the_image(predictor: Predictor, image: NDArray[n
 
 
 def test_the_longer_side_is_bounded() -> None:
-    network = small_network()
     wide = np.zeros((10, 200, 3), np.uint8)
-    (level, *_) = Predictor(network, sides=[32], longest=2.0).levels(wide)
-    assert sample(wide, 32, 64).pixels.shape == (3, 64, 3)
-    assert level.maps.shape[2:] == (8, 16)
+    (sampling,) = predictor_of(small_network(), [32], longest=2.0).samplings(wide)
+    assert sampling.pixels.shape == sample(wide, 32, 64).pixels.shape == (3, 64, 3)
+    assert sampling.input_size(32) == (32, 64)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (3, 400)])
@@ -138,44 +172,71 @@ def test_the_smallest_images_are_seen(predictor: Predictor, size: tuple[int, int
     assert (proposals.height, proposals.width) == size
 
 
-def test_no_gradient_is_kept(proposals: Proposals) -> None:
+def test_a_second_network_can_learn_from_proposals(proposals: Proposals) -> None:
+    """They are no inference tensors, and hold no gradient of the network that made them."""
+    weight = torch.ones(1, requires_grad=True)
     assert not proposals.logits.requires_grad
-    assert not proposals.scores.requires_grad
+    (proposals.logits * weight * proposals.boxes.sum()).sum().backward()  # type: ignore[no-untyped-call]
+    assert weight.grad is not None
+
+
+# --- masks
+
+
+def test_boxes_are_tight_around_the_masks_as_drawn(proposals: Proposals) -> None:
+    for index, (x0, y0, x1, y1) in enumerate(proposals.boxes.int().tolist()):
+        mask = proposals.mask(index)
+        assert mask.sum() == mask[y0:y1, x0:x1].sum()
+        if mask.any():
+            assert mask[y0].any()
+            assert mask[y1 - 1].any()
+            assert mask[:, x0].any()
+            assert mask[:, x1 - 1].any()
+
+
+def test_masks_are_those_that_paste_draws(proposals: Proposals) -> None:
+    assert len(proposals.masks()) == len(proposals)
+    for index in (0, 7, 49):
+        one = paste(proposals.logits[index], proposals.windows[index], HEIGHT, WIDTH)
+        np.testing.assert_array_equal(proposals.mask(index), one)
+        np.testing.assert_array_equal(decode(proposals[index].masks()[0]), one)
 
 
 # --- clicks
 
 
-@pytest.mark.parametrize("point", [(45.0, 30.0), (0.0, 0.0), (89.9, 59.9), (10.5, 50.2)])
-def test_a_click_finds_the_best_mask_that_covers_it(
-    predictor: Predictor,
-    image: NDArray[np.uint8],
-    proposals: Proposals,
-    point: tuple[float, float],
-) -> None:
-    x, y = point
-    found = predictor.at(image, x, y)
-    covering = [
-        i
-        for i in range(len(proposals))
-        if paste(proposals.logits[i], proposals.windows[i], HEIGHT, WIDTH)[int(y), int(x)]
-    ]
-    best = slice(covering[0], covering[0] + 1) if covering else slice(0, 0)
-    assert_same(found, proposals[best])
+def test_a_click_finds_the_best_mask_that_covers_it(proposals: Proposals) -> None:
+    """On a grid of points, against every mask of the whole image."""
+    masks = np.stack([proposals.mask(index) for index in range(len(proposals))])
+    found = 0
+    for y in range(0, HEIGHT, 5):
+        for x in range(0, WIDTH, 7):
+            covering = np.flatnonzero(masks[:, y, x])
+            expected = proposals[int(covering[0])] if len(covering) else proposals[:0]
+            assert_same(proposals.at(x + 0.5, y + 0.9), expected)
+            found += len(covering) > 0
+    assert found > 20
 
 
-def test_some_click_of_those_is_covered_and_its_box_too(
-    predictor: Predictor, image: NDArray[np.uint8]
-) -> None:
-    found = predictor.at(image, 45, 30)
-    assert len(found) == 1
-    x0, y0, x1, y1 = found.boxes[0].tolist()
-    assert x0 <= 45 < x1
-    assert y0 <= 30 < y1
+def test_a_second_click_on_an_image_runs_no_network(image: NDArray[np.uint8]) -> None:
+    class Counting(TorchEngine):
+        passes = 0
+
+        def candidates(self, *args: Any) -> list[Candidates]:
+            self.passes += 1
+            return super().candidates(*args)
+
+    engine = Counting(small_network())
+    predictor = Predictor(engine, [64])
+    for x in (10, 40, 70):
+        assert_same(predictor.at(image, x, 30), predictor(image).at(x, 30))
+    assert engine.passes == 1 + 3
+    predictor.at(image[::-1], 10, 30)
+    assert engine.passes == 5
 
 
 def test_where_no_mask_is_a_click_finds_none(image: NDArray[np.uint8]) -> None:
-    predictor = Predictor(small_network(), [64], Selection(min_score=0.9999))
+    predictor = predictor_of(small_network(), [64], Selection(min_score=0.9999))
     found = predictor.at(image, 45, 30)
     assert len(found) == 0
     assert (found.height, found.width) == (HEIGHT, WIDTH)
@@ -197,22 +258,9 @@ def test_a_click_outside_is_told_in_one_line(
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    arguments = {"channels": 8, "hidden": 8}
     description = {
-        "backbone": {
-            "class_path": "instancefcn.network.backbones.FeaturePyramid",
-            "init_args": {"encoder": "mobilenetv3_small_100", "channels": 8},
-        },
-        "branches": [
-            {
-                "m": 11,
-                "mask_head": {
-                    "class_path": "instancefcn.network.heads.ScoreMapHead",
-                    "init_args": {**arguments, "k": 3},
-                },
-                "objectness_head": arguments,
-            }
-        ],
+        "class_path": "instancefcn.network.presets.OneLevelNetwork",
+        "init_args": {"encoder": "mobilenetv3_small_100", "channels": 8, "k": 3, "m": 11},
     }
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     inference = {"sides": [48, 64], "selection": {"top": 7}}
@@ -225,13 +273,12 @@ def test_a_model_file_brings_its_settings(model_file: Path, image: NDArray[np.ui
     assert predictor.sides == (48, 64)
     assert predictor.selection == Selection(top=7)
     assert len(predictor(image)) == 7
-    assert not predictor.network.training
 
 
 def test_settings_given_take_the_place_of_the_files(model_file: Path) -> None:
-    predictor = Predictor.from_pretrained(str(model_file), [32], Selection(windows=9))
+    predictor = Predictor.from_pretrained(str(model_file), [32], Selection(windows_per_side=9))
     assert predictor.sides == (32,)
-    assert predictor.selection == Selection(windows=9)
+    assert predictor.selection == Selection(windows_per_side=9)
 
 
 @pytest.mark.parametrize("inference", [{}, {"sides": [64], "selection": {"unknown": 1}}])

@@ -13,10 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from builders import make_level, random_maps, small_network
+from builders import make_level, propose, random_maps, small_network
 from instancefcn.core.assembling import BACKGROUND
-from instancefcn.core.types import Level, Proposals, Windows
-from instancefcn.inference.ranking import Selection, best_windows, confidence, propose, rank
+from instancefcn.core.candidates import Candidates, cell_boxes, merge, widen
+from instancefcn.core.grid import Windows
+from instancefcn.core.level import Level
+from instancefcn.core.proposals import Proposals
+from instancefcn.inference.ranking import Selection, suppress
+from instancefcn.inference.windows import best_windows, candidates_of, confidence
 from instancefcn.network.fcn import InstanceFCN
 
 HEIGHT, WIDTH = 30, 45  # the levels reach over both borders
@@ -43,18 +47,18 @@ def make_levels(seed: int = 0, batch: int = 1, offset: float = 0.0) -> list[Leve
 
 def naive_windows(
     levels: Sequence[Level], height: int, width: int, selection: Selection, image: int
-) -> list[tuple[float, Level, int, int]]:
+) -> list[tuple[float, int, int, int]]:
     """Score, level and centre cell of the windows that are looked at, best first."""
     windows = []
     for level in levels:
         scores = level.objectness[image].sigmoid().tolist()
         for y, row in enumerate(scores):
             for x, score in enumerate(row):
-                centre_y, centre_x = (i * level.step + level.step // 2 for i in (y, x))
-                centred = (centre_y + 0.5) * level.cell[1] < height
-                if centred and (centre_x + 0.5) * level.cell[0] < width:
-                    windows.append((score, level, centre_y, centre_x))
-    best = sorted(windows, key=lambda window: -window[0])[: selection.windows]
+                centre_y, centre_x = (i * level.grid.step + level.grid.step // 2 for i in (y, x))
+                centred = (centre_y + 0.5) * level.grid.cell[1] < height
+                if centred and (centre_x + 0.5) * level.grid.cell[0] < width:
+                    windows.append((score, levels.index(level), centre_y, centre_x))
+    best = sorted(windows, key=lambda window: -window[0])[: selection.windows_per_side]
     return [window for window in best if window[0] >= selection.min_score]
 
 
@@ -62,7 +66,7 @@ def naive_mask(level: Level, image: int, y: int, x: int, m: int) -> Tensor:
     """The window's own mask, amid m x m cells."""
     index = torch.tensor([image]), torch.tensor([y]), torch.tensor([x])
     mask = torch.full((m, m), BACKGROUND)
-    margin = (m - level.m) // 2
+    margin = (m - level.grid.m) // 2
     mask[margin : m - margin, margin : m - margin] = level.logits(Windows(*index))[0]
     return mask
 
@@ -84,8 +88,8 @@ def iou(a: list[float], b: list[float]) -> float:
     return both / (area - both)
 
 
-Candidate = tuple[float, list[float], list[float], Tensor]
-"""Score, box, window and mask."""
+Candidate = tuple[float, list[float], list[float], Tensor, int]
+"""Score, box, window, mask and level."""
 
 
 def naive_suppression(ranked: list[Candidate], overlap: float) -> list[Candidate]:
@@ -111,25 +115,26 @@ def naive_rank(candidates: list[Candidate], selection: Selection) -> list[Candid
 def naive(
     levels: Sequence[Level], height: int, width: int, selection: Selection, image: int = 0
 ) -> Proposals:
-    m = max(level.m for level in levels)
+    m = max(level.grid.m for level in levels)
     candidates = []
-    for score, level, y, x in naive_windows(levels, height, width, selection, image):
+    for score, index, y, x in naive_windows(levels, height, width, selection, image):
+        level = levels[index]
         mask = naive_mask(level, image, y, x, m)
-        cell_x, cell_y = level.cell
+        cell_x, cell_y = level.grid.cell
         window = [(x - m // 2) * cell_x, (y - m // 2) * cell_y]
         window += [window[0] + m * cell_x, window[1] + m * cell_y]
         box = naive_box(mask, window, height, width)
         sure = float(mask[mask > 0].sigmoid().mean()) ** selection.confidence
         if box[2] > box[0] and box[3] > box[1]:
-            candidates.append((score * sure, box, window, mask))
+            candidates.append((score * sure, box, window, mask, index))
     kept = naive_rank(candidates, selection)
     return Proposals(
         scores=torch.tensor([score for score, *_ in kept], dtype=torch.float32),
-        boxes=torch.tensor([box for _, box, *_ in kept], dtype=torch.float32).reshape(-1, 4),
-        windows=torch.tensor([window for _, _, window, _ in kept], dtype=torch.float32).reshape(
+        windows=torch.tensor([window for _, _, window, *_ in kept], dtype=torch.float32).reshape(
             -1, 4
         ),
-        logits=torch.stack([mask for *_, mask in kept]) if kept else torch.zeros(0, m, m),
+        logits=torch.stack([mask for *_, mask, _ in kept]) if kept else torch.zeros(0, m, m),
+        level=torch.tensor([level for *_, level in kept], dtype=torch.int64),
         height=height,
         width=width,
     )
@@ -137,7 +142,7 @@ def naive(
 
 def assert_equal(one: Proposals, other: Proposals) -> None:
     assert (one.height, one.width) == (other.height, other.width)
-    for name in ("scores", "boxes", "windows", "logits"):
+    for name in ("scores", "windows", "logits", "level"):
         torch.testing.assert_close(getattr(one, name), getattr(other, name))
 
 
@@ -150,11 +155,11 @@ def assert_equal(one: Proposals, other: Proposals) -> None:
         Selection(overlap=0.75),
         Selection(overlap=0.5),
         Selection(overlap=0.25, top=7),
-        Selection(windows=40, overlap=0.75),
-        Selection(windows=40, overlap=1.0),
+        Selection(windows_per_side=40, overlap=0.75),
+        Selection(windows_per_side=40, overlap=1.0),
         Selection(min_score=0.6, overlap=0.5),
         Selection(confidence=1.0, overlap=0.5),
-        Selection(confidence=0.5, windows=60, min_score=0.4, overlap=0.5),
+        Selection(confidence=0.5, windows_per_side=60, min_score=0.4, overlap=0.5),
         Selection(repeats=(0.5,), overlap=0.75),
         Selection(repeats=(0.25, 0.5), overlap=0.75, top=12, confidence=0.5),
         Selection(repeats=(0.75,), overlap=0.5, min_score=0.3),
@@ -174,10 +179,12 @@ def test_one_window_by_hand() -> None:
     maps[0, 0, 0, 2] = maps[0, 0, 1, 1] = 1
     objectness = torch.full((1, 3, 4), -1e6)
     objectness[0, 0, 2] = 0
-    proposals = propose([make_level(maps, objectness, cell=(4, 2), m=3)], 6, 16, Selection())
+    level = make_level(maps, objectness, cell=(4, 2), m=3)
+    candidates = candidates_of([level], 6, 16, Selection())
+    proposals = propose([level], 6, 16, Selection())
     assert proposals.scores.tolist() == [0.5]
     assert proposals.windows.tolist() == [[4, -2, 16, 4]]
-    assert proposals.boxes.tolist() == [[4, 0, 12, 4]]
+    assert candidates.boxes.tolist() == [[4, 0, 12, 4]]
     b = BACKGROUND
     assert proposals.logits.tolist() == [[[b, b, b], [-1, 1, -1], [1, -1, -1]]]
 
@@ -186,7 +193,7 @@ def test_suppression_and_repeats_by_hand() -> None:
     # IoU with the first: 0.6, 0.9, 0, and 0.3; of the second with the last 0.5.
     boxes = torch.tensor([[0, 0, 10, h] for h in (10, 6, 9)] + [[20, 0, 30, 9], [0, 0, 10, 3]])
     scores = torch.tensor([0.9, 0.8, 0.7, 0.5, 0.45])
-    kept, final = rank(boxes.float(), scores, Selection(overlap=0.85, repeats=(0.4,)))
+    kept, final = suppress(boxes.float(), scores, Selection(overlap=0.85, repeats=(0.4,)))
     assert kept.tolist() == [0, 3, 4, 1]  # the second is a repeat of the first, and the last none
     torch.testing.assert_close(final, torch.tensor([0.9, 0.5, 0.45, 0.4]))
 
@@ -235,13 +242,15 @@ def test_an_image_narrower_than_a_step_has_its_first_windows() -> None:
 def test_an_empty_result_keeps_its_shapes(what: str) -> None:
     levels = make_levels()
     selection = Selection(
-        min_score=0.9999 if what == "scores" else 0.0, windows=0 if what == "windows" else 2000
+        min_score=0.9999 if what == "scores" else 0.0,
+        windows_per_side=0 if what == "windows" else 2000,
     )
     if what == "masks":
         levels = [replace(level, maps=-level.maps.abs()) for level in levels]
     proposals = propose(levels, HEIGHT, WIDTH, selection)
     assert len(proposals) == 0
     assert proposals.boxes.shape == proposals.windows.shape == (0, 4)
+    assert proposals.masks() == ()
     assert proposals.logits.shape == (0, 7, 7)
     assert (proposals.height, proposals.width) == (HEIGHT, WIDTH)
 
@@ -262,7 +271,7 @@ def test_ties_keep_the_order_of_levels_and_positions() -> None:
         replace(level, objectness=torch.zeros_like(level.objectness), maps=level.maps.abs())
         for level in make_levels()
     ]
-    selection = Selection(windows=50, overlap=1.0)
+    selection = Selection(windows_per_side=50, overlap=1.0)
     proposals = propose(levels, HEIGHT, WIDTH, selection)
     assert_equal(proposals, naive(levels, HEIGHT, WIDTH, selection))
     centres = proposals.windows[:, :2] + proposals.windows[:, 2:]
@@ -274,7 +283,7 @@ def test_many_ties_still_equal_the_naive_loop() -> None:
     levels = [
         replace(level, objectness=level.objectness.round()) for level in make_levels(offset=0.3)
     ]
-    for selection in (Selection(windows=30, overlap=0.75), Selection(overlap=0.5, top=9)):
+    for selection in (Selection(windows_per_side=30, overlap=0.75), Selection(overlap=0.5, top=9)):
         proposals = propose(levels, HEIGHT, WIDTH, selection)
         assert_equal(proposals, naive(levels, HEIGHT, WIDTH, selection))
 
@@ -283,7 +292,7 @@ def test_many_ties_still_equal_the_naive_loop() -> None:
 def test_scores_descend_and_masks_do_not_repeat(power: float) -> None:
     proposals = propose(make_levels(), HEIGHT, WIDTH, Selection(overlap=0.5, confidence=power))
     assert torch.equal(proposals.scores, proposals.scores.sort(descending=True).values)
-    boxes = proposals.boxes.tolist()
+    boxes = cell_boxes(proposals.logits, proposals.windows, HEIGHT, WIDTH).tolist()
     assert all(iou(a, b) <= 0.5 for i, a in enumerate(boxes) for b in boxes[:i])
 
 
@@ -326,3 +335,29 @@ def test_confidence_is_the_mean_probability_of_the_foreground(
 
 def test_confidence_of_no_masks() -> None:
     assert confidence(torch.zeros(0, 5, 5)).shape == (0,)
+
+
+# --- merging
+
+
+def test_merged_candidates_keep_their_order_and_their_levels() -> None:
+    one = candidates_of(make_levels(0), HEIGHT, WIDTH, Selection(windows_per_side=9))
+    other = candidates_of(make_levels(7)[2:], HEIGHT, WIDTH, Selection(windows_per_side=5))
+    merged = merge([one, other])
+    assert merged.num_levels == 6
+    assert torch.equal(merged.level, torch.cat((one.level, other.level + 4)))
+    assert torch.equal(merged.scores, torch.cat((one.scores, other.scores)))
+    assert merged.logits.shape == (14, 7, 7)
+    whole = Candidates(**{name: getattr(one, name) for name in one.__dataclass_fields__})
+    for name in ("scores", "windows", "logits", "boxes", "level"):
+        assert torch.equal(getattr(merge([whole]), name), getattr(one, name))
+
+
+def test_a_mask_stays_in_its_place_amid_a_wider_window() -> None:
+    """Of 3 cells of 2 pixels, amid 7 cells: two more on each side."""
+    windows, logits = torch.tensor([[4.0, 6, 10, 12]]), torch.ones(1, 3, 3)
+    wider, amid = widen(windows, logits, 7)
+    assert wider.tolist() == [[0, 2, 14, 16]]
+    assert torch.equal(amid[0, 2:5, 2:5], logits[0])
+    assert (amid == BACKGROUND).sum() == 49 - 9
+    assert torch.equal(cell_boxes(amid, wider, 20, 20), cell_boxes(logits, windows, 20, 20))

@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from builders import Box, make_level
-from instancefcn.core.types import GREY, Level
-from instancefcn.inference.ranking import Selection, propose
+from builders import Box, make_level, propose
+from instancefcn.core.level import Level
+from instancefcn.core.types import GREY
+from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import PAPER_SIDES, Sampling, sample
+from instancefcn.inference.windows import candidates_of
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -76,8 +78,9 @@ def test_inputs_are_made_up_to_a_multiple_with_grey(
     size: tuple[int, int], padded: tuple[int, int]
 ) -> None:
     pixels = noise(*size)
-    image = Sampling(pixels, (1, 1)).to_input(32)
+    image = Sampling(pixels, (1, 1), *size).to_input(32)
     assert image.shape == (1, 3, *padded)
+    assert Sampling(pixels, (1, 1), *size).input_size(32) == padded
     assert image.dtype == torch.float32
     height, width = size
     inside = image[0, :, :height, :width].permute(1, 2, 0).numpy() * 255
@@ -106,11 +109,12 @@ def recovered(image: NDArray[np.uint8], side: int, longest: int = 1000) -> list[
     """The box of the one object, through resizing, a level whose windows see all, and back."""
     sampling = sample(image, side, longest)
     m = 2 * (max(sampling.pixels.shape) // 4) + 1
-    (level,) = sampling.to_image([seen(sampling, m)])
-    height, width = image.shape[:2]
-    proposals = propose([level], height, width, Selection(windows=1))
-    assert len(proposals) == 1
-    box: list[float] = proposals.boxes[0].tolist()
+    level = seen(sampling, m).rescaled(sampling.scale)
+    candidates = candidates_of(
+        [level], sampling.height, sampling.width, Selection(windows_per_side=1)
+    )
+    assert len(candidates) == 1
+    box: list[float] = candidates.boxes[0].tolist()
     return box
 
 
@@ -141,14 +145,16 @@ def test_a_box_on_an_image_one_pixel_wide_comes_back(height: int, width: int, bo
 def test_what_is_thinner_than_half_a_cell_is_seen_by_the_first_windows() -> None:
     image = draw(1, 400, (100, 0, 300, 1))
     sampling = sample(image, 32, 200)  # 1 x 200 pixels, a cell is 4 x 4
-    levels = sampling.to_image([seen(sampling, m=101)])
-    (box,) = propose(levels, 1, 400, Selection()).boxes.tolist()
-    assert box == pytest.approx([100, 0, 300, 1], abs=8)  # a cell of 4 x 4 is 8 pixels wide there
+    level = seen(sampling, m=101).rescaled(sampling.scale)
+    assert len(propose([level], 1, 400, Selection())) == 1
+    candidates = candidates_of([level], 1, 400, Selection())
+    best = candidates.boxes[candidates.scores.argmax()].tolist()
+    assert best == pytest.approx([100, 0, 300, 1], abs=8)  # a cell of 4 x 4 is 8 pixels wide there
 
 
 def test_cells_stretch_by_what_rounding_changed() -> None:
     sampling = sample(noise(33, 100), 16, 1000)  # 16 x 48 pixels: 48.48 are rounded
     level = seen(sampling, m=3)
-    (back,) = sampling.to_image([level])
-    assert back.cell == (4 * 100 / 48, 4 * 33 / 16)
+    back = level.rescaled(sampling.scale)
+    assert back.grid.cell == (4 * 100 / 48, 4 * 33 / 16)
     assert back.maps is level.maps

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from builders import random_maps
 from instancefcn.core.assembling import assemble
-from instancefcn.core.types import Windows
+from instancefcn.core.grid import Windows
 from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
 
 

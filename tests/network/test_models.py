@@ -70,7 +70,7 @@ def test_a_model_survives_but_for_half_precision(model: Model, path: Path) -> No
         assert torch.equal(loaded.network.state_dict()[name], value.half().float())
     images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     for one, other in zip(loaded.network(images), model.network(images), strict=True):
-        assert (one.m, one.cell, one.step) == (other.m, other.cell, other.step)
+        assert one.grid == other.grid
         torch.testing.assert_close(one.maps, other.maps, rtol=0.01, atol=0.01)
         torch.testing.assert_close(one.objectness, other.objectness, rtol=0.01, atol=0.01)
 

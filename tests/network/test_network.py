@@ -6,14 +6,21 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from builders import make_sample, small_network
-from instancefcn.network.backbones import FeaturePyramid, Vgg16
+from instancefcn.core.grid import Grid, Windows
+from instancefcn.core.level import Level
+from instancefcn.core.types import Sample
+from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
+from instancefcn.network.head import Head, Targets, Term, per_image
 from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
-from instancefcn.training.losses import Loss, PaperLoss, QualityLoss
-from instancefcn.training.targets import Matching, Sampling, make_targets
+from instancefcn.network.losses import Logistic, LogisticDice, Quality, Sampled
+from instancefcn.network.presets import PaperNetwork
+from instancefcn.training.batches import Collate
+from instancefcn.training.targets import Matching, Sampling
 
 HEIGHT, WIDTH = 64, 96
 SAMPLES = [
@@ -34,27 +41,29 @@ def images() -> Tensor:
 
 def test_levels_agree_with_strides_and_steps(network: InstanceFCN, images: Tensor) -> None:
     levels = network(images)
-    assert [(level.m, level.cell, level.step) for level in levels] == [
+    assert [(level.grid.m, level.grid.cell, level.grid.step) for level in levels] == [
         (11, (4, 4), 2),
         (21, (4, 4), 4),
         (21, (8, 8), 4),
     ]
     for level in levels:
         batch, _, rows, columns = level.maps.shape
-        assert (batch, rows * level.cell[1], columns * level.cell[0]) == (2, HEIGHT, WIDTH)
-        assert level.objectness.shape == (2, rows // level.step, columns // level.step)
+        grid = level.grid
+        assert (batch, rows * grid.cell[1], columns * grid.cell[0]) == (2, HEIGHT, WIDTH)
+        assert level.objectness.shape == (2, rows // grid.step, columns // grid.step)
         assert level.maps.dtype == level.objectness.dtype == torch.float32
+    assert [layout.over(HEIGHT, WIDTH) for layout in network.layouts()] == [
+        level.grid for level in levels
+    ]
 
 
 def test_the_papers_network_is_one_level_at_stride_8() -> None:
-    network = InstanceFCN(
-        Vgg16(), [Branch(21, ScoreMapHead(512, 512, k=5), ObjectnessHead(512, 512))]
-    )
+    network = PaperNetwork()
     with torch.no_grad():
         (level,) = network(torch.rand(1, 3, HEIGHT, WIDTH))
     assert level.maps.shape == (1, 25, 8, 12)
     assert level.objectness.shape == (1, 8, 12)
-    assert (level.m, level.cell, level.step) == (21, (8, 8), 1)
+    assert (level.grid.m, level.grid.cell, level.grid.step) == (21, (8, 8), 1)
 
 
 @torch.no_grad()
@@ -74,19 +83,76 @@ def test_levels_are_float32_under_autocast(network: InstanceFCN, images: Tensor)
     assert {t.dtype for level in levels for t in (level.maps, level.objectness)} == {torch.float32}
 
 
-@pytest.mark.parametrize("loss", [PaperLoss(), QualityLoss()])
+@pytest.mark.parametrize("learnt", ["as the paper", "quality"])
 def test_every_trained_parameter_gets_a_gradient(
-    loss: Loss, network: InstanceFCN, images: Tensor
+    learnt: str, network: InstanceFCN, images: Tensor
 ) -> None:
+    for mask_head, objectness_head, *_ in network.heads():
+        assert isinstance(mask_head, ScoreMapHead)
+        assert isinstance(objectness_head, ObjectnessHead)
+        mask_head.mask_loss = Logistic() if learnt == "as the paper" else LogisticDice()
+        objectness_head.objectness_loss = Sampled() if learnt == "as the paper" else Quality()
     network.zero_grad()
-    levels = network(images)
-    targets = make_targets(levels, SAMPLES, Matching(), Sampling())
-    assert all(len(target.windows) for target in targets)
-    losses = loss(levels, targets)
-    losses.total.backward()  # type: ignore[no-untyped-call]
+    (batch,) = Collate.of(network, Matching(), Sampling())(SAMPLES)
+    assert all(len(targets.windows) for targets in batch.targets)
+    terms = network.losses(network(images), batch.targets)
+    assert list(terms) == network.term_names() == ["mask", "objectness"]
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     trained = {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
     idle = [name for name, gradient in trained.items() if gradient is None or not gradient.any()]
     assert idle == []
+
+
+class CategoryHead(Head):
+    """A further head, of the kind that a user adds: the category of each window's object."""
+
+    name = "category"
+    reads = "centres"
+
+    def __init__(self, channels: int, categories: int) -> None:
+        super().__init__()
+        self.score = nn.Conv2d(channels, categories, 1)
+
+    @staticmethod
+    def make_targets(
+        grid: Grid, sample: Sample, windows: Windows, objects: Tensor
+    ) -> dict[str, Tensor]:
+        return {"category": sample.categories[objects]}
+
+    def forward(self, features: Tensor) -> Tensor:
+        scores: Tensor = self.score(features)
+        return scores
+
+    def loss(self, level: Level, targets: Targets, drawn: Tensor) -> Term:
+        logits = self.decode(level.answers["category"], targets.windows, level.grid)
+        losses = cross_entropy(logits, targets.values["category"], reduction="none")
+        return per_image(losses, targets.windows, len(level.maps))
+
+    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        y, x = ((centre - grid.step // 2) // grid.step for centre in (windows.y, windows.x))
+        return answer[windows.image, :, y, x]
+
+
+def test_a_further_head_learns_and_answers_beside_the_others(images: Tensor) -> None:
+    """With targets, a loss and an answer of its own; nothing else knows of it."""
+    torch.manual_seed(0)
+    branch = Branch(
+        21,
+        ScoreMapHead(8, 8, k=3),
+        ObjectnessHead(8, 8),
+        [0, 1],
+        [2, 2],
+        heads=[CategoryHead(8, categories=4)],
+    )
+    network = InstanceFCN(FeaturePyramid("test_efficientnet", 8), [branch])
+    (batch,) = Collate.of(network, Matching(), Sampling())(SAMPLES)
+    levels = network(images)
+    assert levels[0].answers["category"].shape == (2, 4, HEIGHT // 16, WIDTH // 16)
+    terms = network.losses(levels, batch.targets)
+    assert list(terms) == ["mask", "objectness", "category"]
+    assert 0.3 < terms["category"].item() < 4
+    terms["category"].backward()  # type: ignore[no-untyped-call]
+    assert next(branch.heads.parameters()).grad is not None
 
 
 @pytest.mark.parametrize(

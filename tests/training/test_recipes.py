@@ -77,8 +77,8 @@ def test_a_recipe_takes_a_step(name: str, shapes: list[str], tmp_path: Path) -> 
     fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
     ((step, _),) = train(recipe, tmp_path, fabric)
     assert step.number == 1
-    assert 0 < step.objectness < 10
-    assert 0 < step.mask < 10
+    assert list(step.terms) == ["mask", "objectness"]
+    assert all(0 < value < 10 for value in step.terms.values())
     moved = [
         not torch.equal(old, new)
         for old, new in zip(before, recipe.network.parameters(), strict=True)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from builders import Box, blank_level, make_sample, rectangles
-from instancefcn.core.types import Level, Sample
-from instancefcn.training.targets import (
-    IGNORED,
-    NEGATIVE,
-    Matching,
-    Sampling,
-    Targets,
-    coverage,
-    label_windows,
-    make_targets,
-    subsample,
-)
+from builders import Box, make_grid, make_sample, rectangles
+from instancefcn.core.grid import Grid
+from instancefcn.core.types import Sample
+from instancefcn.network.head import IGNORED, NEGATIVE, Targets
+from instancefcn.network.heads import MaskHead, cover_cells
+from instancefcn.training import targets as module
+from instancefcn.training.targets import Matching, Sampling, label_windows, subsample
 
 ALL = Sampling(positives=None, windows=None)
+
+
+def make_targets(
+    grids: list[Grid], samples: list[Sample], matching: Matching, sampling: Sampling
+) -> list[Targets]:
+    """With a mask head on each grid."""
+    makers = [[MaskHead.make_targets]] * len(grids)
+    return module.make_targets(grids, samples, makers, matching, sampling)
 
 
 def picture(labels: Tensor) -> list[str]:
@@ -34,7 +37,7 @@ def picture(labels: Tensor) -> list[str]:
 def labels_of(sample: Sample, matching: Matching, step: int = 1) -> list[str]:
     """Of windows of 5 cells of 4 pixels: 20 pixels; their centres lie at 2, 6, 10, ..."""
     height, width = sample.image.shape[1:]
-    return picture(label_windows(blank_level(height // 4, width // 4, step=step), sample, matching))
+    return picture(label_windows(make_grid(height // 4, width // 4, step=step), sample, matching))
 
 
 def square_of(side: int) -> Box:
@@ -47,9 +50,8 @@ def square_of(side: int) -> Box:
 NOTHING = ["........"] * 8
 
 
-@pytest.mark.parametrize("boxes", [[], [(5, 5, 5, 9)]])
-def test_without_a_pixel_of_an_object_all_is_negative(boxes: list[Box]) -> None:
-    assert labels_of(make_sample(32, 32, boxes), Matching()) == NOTHING
+def test_without_an_object_all_is_negative() -> None:
+    assert labels_of(make_sample(32, 32), Matching()) == NOTHING
 
 
 def test_a_centred_square_is_positive_in_one_window_only() -> None:
@@ -185,8 +187,7 @@ OBJECTS: list[Box] = [(3, 2, 17, 15), (20, 9, 33, 22), (40, 25, 48, 32)]
 MATCHING = Matching(sides=(0.2, 1.2), centre=0.4, margin=1)
 
 
-def levels_for(batch: int) -> list[Level]:
-    return [blank_level(8, 12, batch=batch), blank_level(8, 12, batch=batch, m=7, step=2)]
+GRIDS = [make_grid(8, 12), make_grid(8, 12, m=7, step=2)]
 
 
 def samples() -> list[Sample]:
@@ -198,20 +199,20 @@ def samples() -> list[Sample]:
 
 
 def naive_masks(
-    level: Level, targets: Targets, samples: list[Sample]
+    grid: Grid, targets: Targets, samples: list[Sample]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Window by window and cell by cell, from the docstring; cells of 4 pixels."""
     masks, valid = [], []
     for image, sample in enumerate(samples):
         blurred = sample.void | sample.masks[sample.crowds].any(0)
         for y, x in (targets.labels[image] >= 0).nonzero().tolist():
-            mask, known = torch.zeros(level.m, level.m), torch.zeros(level.m, level.m).bool()
+            mask, known = torch.zeros(grid.m, grid.m), torch.zeros(grid.m, grid.m).bool()
             shape = sample.masks[targets.labels[image, y, x]]
-            for i in range(level.m):
-                for j in range(level.m):
-                    row = y * level.step + level.step // 2 - level.m // 2 + i
-                    column = x * level.step + level.step // 2 - level.m // 2 + j
-                    if 0 <= row < level.maps.shape[2] and 0 <= column < level.maps.shape[3]:
+            for i in range(grid.m):
+                for j in range(grid.m):
+                    row = y * grid.step + grid.step // 2 - grid.m // 2 + i
+                    column = x * grid.step + grid.step // 2 - grid.m // 2 + j
+                    if 0 <= row < 8 and 0 <= column < 12:
                         cell = (slice(4 * row, 4 * row + 4), slice(4 * column, 4 * column + 4))
                         mask[i, j] = shape[cell].float().mean()
                         known[i, j] = not blurred[cell].any()
@@ -221,83 +222,118 @@ def naive_masks(
 
 
 def test_mask_targets_are_the_covered_parts_of_cells() -> None:
-    targets = make_targets(levels_for(3), samples(), MATCHING, ALL)
-    for level, target in zip(levels_for(3), targets, strict=True):
-        masks, valid = naive_masks(level, target, samples())
+    targets = make_targets(GRIDS, samples(), MATCHING, ALL)
+    for grid, target in zip(GRIDS, targets, strict=True):
+        masks, valid = naive_masks(grid, target, samples())
         assert len(masks) > 10
-        assert torch.equal(target.masks, torch.stack(masks))
-        assert torch.equal(target.valid, torch.stack(valid))
-        assert not target.valid.all()
+        assert torch.equal(target.values["cover"], torch.stack(masks))
+        assert torch.equal(target.values["valid"], torch.stack(valid))
+        assert not target.values["valid"].all()
 
 
 def test_windows_are_those_of_the_positive_labels_in_order() -> None:
-    for level, target in zip(
-        levels_for(3), make_targets(levels_for(3), samples(), MATCHING, ALL), strict=True
-    ):
+    for grid, target in zip(GRIDS, make_targets(GRIDS, samples(), MATCHING, ALL), strict=True):
         image, y, x = (target.labels >= 0).nonzero().T
         assert torch.equal(target.windows.image, image)
-        assert torch.equal(target.windows.y, y * level.step + level.step // 2)
-        assert torch.equal(target.windows.x, x * level.step + level.step // 2)
+        assert torch.equal(target.windows.y, y * grid.step + grid.step // 2)
+        assert torch.equal(target.windows.x, x * grid.step + grid.step // 2)
 
 
 def test_cells_beyond_the_image_are_invalid_background() -> None:
     # A window of 20 pixels around (2, 2): its first two rows and columns lie outside.
     sample = make_sample(32, 32, [(0, 0, 8, 8)])
-    (target,) = make_targets([blank_level(8, 8)], [sample], Matching(sides=(0.3, 0.9)), ALL)
+    (target,) = make_targets([make_grid(8, 8)], [sample], Matching(sides=(0.3, 0.9)), ALL)
     at_corner = (target.windows.y == 0) & (target.windows.x == 0)
-    ((mask,), (valid,)) = target.masks[at_corner], target.valid[at_corner]
+    ((mask,), (valid,)) = target.values["cover"][at_corner], target.values["valid"][at_corner]
     inside = rectangles(5, 5, [(2, 2, 5, 5)])[0]
     assert torch.equal(valid, inside)
     assert torch.equal(mask.bool(), rectangles(5, 5, [(2, 2, 4, 4)])[0])
 
 
 def test_without_objects_there_are_no_masks() -> None:
-    (target,) = make_targets([blank_level(8, 8)], [make_sample(32, 32)], MATCHING, ALL)
+    (target,) = make_targets([make_grid(8, 8)], [make_sample(32, 32)], MATCHING, ALL)
     assert len(target.windows) == 0
-    assert target.masks.shape == target.valid.shape == (0, 5, 5)
-    assert target.valid.dtype == torch.bool
+    assert target.values["cover"].shape == target.values["valid"].shape == (0, 5, 5)
+    assert target.values["valid"].dtype == torch.bool
     assert (target.labels == NEGATIVE).all()
 
 
 @pytest.mark.parametrize("sampling", [Sampling(positives=4, windows=12), Sampling()])
 def test_a_samples_targets_do_not_depend_on_its_batch(sampling: Sampling) -> None:
-    together = make_targets(levels_for(3), samples(), MATCHING, sampling)
-    backwards = make_targets(levels_for(3), samples()[::-1], MATCHING, sampling)
+    together = make_targets(GRIDS, samples(), MATCHING, sampling)
+    backwards = make_targets(GRIDS, samples()[::-1], MATCHING, sampling)
     for image, sample in enumerate(samples()):
-        alone = make_targets(levels_for(1), [sample], MATCHING, sampling)
+        alone = make_targets(GRIDS, [sample], MATCHING, sampling)
         for one, whole, reverse in zip(alone, together, backwards, strict=True):
             assert torch.equal(one.labels[0], whole.labels[image])
             assert torch.equal(one.labels[0], reverse.labels[2 - image])
             mine = whole.windows.image == image
-            assert torch.equal(one.masks, whole.masks[mine])
-            assert torch.equal(one.valid, whole.valid[mine])
+            assert torch.equal(one.values["cover"], whole.values["cover"][mine])
+            assert torch.equal(one.values["valid"], whole.values["valid"][mine])
 
 
 def test_targets_follow_from_the_samples_seed() -> None:
     sampling = Sampling(positives=4, windows=12)
     sample = samples()[0]
     one, again, other = (
-        make_targets(levels_for(1), [replace(sample, seed=seed)], MATCHING, sampling)[0].labels
+        make_targets(GRIDS, [replace(sample, seed=seed)], MATCHING, sampling)[0].labels
         for seed in (5, 5, 6)
     )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("size", [(8, 12), (9, 13), (3, 2), (1, 1)])
 @pytest.mark.parametrize("cell", [(4, 4), (2, 3), (1, 1)])
-def test_coverage_is_the_average_of_a_cell(size: tuple[int, int], cell: tuple[int, int]) -> None:
-    masks = torch.rand(3, *size, generator=torch.Generator().manual_seed(0)) < 0.5
-    result = coverage(masks, cell)
+def test_coverage_is_the_average_of_a_cell(cell: tuple[int, int]) -> None:
     width, height = cell
-    rows, columns = -(-size[0] // height), -(-size[1] // width)
-    assert result.shape == (3, rows, columns)
-    for y in range(rows):
-        for x in range(columns):
-            part = masks[:, y * height : (y + 1) * height, x * width : (x + 1) * width]
-            expected = part.sum((1, 2)) / (height * width)  # beyond the image nothing is covered
-            torch.testing.assert_close(result[:, y, x], expected)
+    grid = Grid(4, 5, (float(width), float(height)), m=3, step=1)
+    size = (4 * height, 5 * width)
+    for seed in range(5):
+        mask = torch.rand(size, generator=torch.Generator().manual_seed(seed)) < 0.5
+        mask[:seed] = mask[:, : seed // 2] = False
+        sample = replace(make_sample(*size), masks=mask[None], crowds=NO, categories=ONE)
+        result = cover_cells(mask, sample.boxes[0], grid)
+        expected = mask.view(4, height, 5, width).float().mean((1, 3))
+        torch.testing.assert_close(result, expected)
 
 
-def test_coverage_of_no_masks() -> None:
-    assert coverage(torch.zeros(0, 8, 12, dtype=torch.bool), (4, 4)).shape == (0, 2, 3)
+NO, ONE = torch.tensor([False]), torch.tensor([1])
+
+
+# --- many objects
+
+
+def naive_labels(grid: Grid, sample: Sample, matching: Matching) -> torch.Tensor:
+    """All windows against all objects, from the docstrings."""
+    y, x = grid.centres()
+    window = torch.tensor(grid.side)
+    labels = torch.full((grid.rows, grid.columns), NEGATIVE)
+    best = torch.full((grid.rows, grid.columns), torch.inf)
+    low, high = matching.sides
+    for index, (x0, y0, x1, y1) in enumerate(sample.boxes.tolist()):
+        side = max((x1 - x0) / window[0], (y1 - y0) / window[1])
+        off_x = (x - (x0 + x1) / 2).abs() / window[0]
+        off_y = (y - (y0 + y1) / 2).abs() / window[1]
+        off = torch.maximum(off_y[:, None], off_x)
+        if low / matching.margin <= side <= high * matching.margin:
+            labels[(off <= matching.centre * matching.margin) & best.isinf()] = IGNORED
+        if low <= side <= high:
+            positive = ((off <= matching.centre) | (off == off.min())) & (off < best)
+            labels[positive], best[positive] = index, off[positive]
+    return labels
+
+
+@pytest.mark.parametrize("objects", [1, 30, 300])
+@pytest.mark.parametrize("step", [1, 2, 4])
+def test_labels_of_many_objects_equal_the_naive_loop(objects: int, step: int) -> None:
+    rng = np.random.default_rng(objects)
+    boxes = [
+        (x, y, x + int(rng.integers(4, 40)), y + int(rng.integers(4, 40)))
+        for x, y in rng.integers(0, 200, (objects, 2)).tolist()
+    ]
+    sample = make_sample(256, 256, boxes)
+    sides = (0.403, 0.911)  # no object is as large as one of these
+    for m, matching in ((5, Matching(sides)), (11, Matching(sides, centre=0.3)), (7, MATCHING)):
+        grid = make_grid(64, 64, m=m, step=step)
+        expected = naive_labels(grid, sample, matching)
+        assert torch.equal(label_windows(grid, sample, matching), expected)

@@ -1,4 +1,4 @@
-"""``instancefcn check-data DATASET``: what is wrong where."""
+"""``instancefcn check-data DATASET``: what is wrong with a data set, and where."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from instancefcn.data.checks import summary
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dataset_arguments(parser)
     parser.add_argument(
-        "--decode", action="store_true", help="read every pixel of every image, not its size alone"
+        "--decode", action="store_true", help="decode every image, not only its size"
     )
     parser.add_argument(
-        "--most", type=int, default=5, metavar="N", help="problems shown of each kind (5)"
+        "--most", type=int, default=5, metavar="N", help="show at most N problems of each kind (5)"
     )
 
 

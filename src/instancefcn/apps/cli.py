@@ -47,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in words if word in COMMANDS), "")
     try:
         with _ended_by_signals():
-            code = _run(words)
-            sys.stdout.flush()
-            return code
+            try:
+                return _run(words)
+            finally:
+                sys.stdout.flush()
     except UserError as error:
         complain(command, error)
         return 2

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from itertools import tee
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
+from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
 from instancefcn.apps.numbers import count
+from instancefcn.apps.output import writing
 from instancefcn.core.files import whole_file
-from instancefcn.core.geometry import proposals_to_rle
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.plots import plot_recall
@@ -51,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure these COCO results, or this COCO data set with scores, too",
     )
     parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
+    add_device_argument(parser)
+    add_batch_argument(parser)
     parser.add_argument("--limit", type=count, help="only the first so many images")
     parser.add_argument(
         "--output", type=Path, help="a folder for recall.json, recall.md and recall.png"
@@ -60,13 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
     if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)  # it fails now, not after an hour
+        with writing(arguments.output):
+            arguments.output.mkdir(parents=True, exist_ok=True)  # it fails now, not after an hour
     number = min(arguments.limit or len(dataset), len(dataset))
     models = arguments.model or ([] if arguments.results else ["general"])
     names = method_names([*map(Path, models), *arguments.results])
     reports: dict[str, RecallReport] = {}
     for model in models:
-        predictor = Predictor.from_pretrained(model, arguments.sides)
+        predictor = Predictor.from_pretrained(
+            model, arguments.sides, device=arguments.device, batch=arguments.batch
+        )
         reports[names[Path(model)]] = measure(predictor, dataset, number)
     images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
     for path in arguments.results:
@@ -77,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(to_rich(table))
     if arguments.output:
         write(arguments.output, reports, dataset.name)
-        console.print(f"recall.json, recall.md and recall.png are in {arguments.output}")
+        print(f"recall.json, recall.md and recall.png are in {arguments.output}")
     return 0
 
 
@@ -107,7 +115,9 @@ def find(
 ) -> Iterator[tuple[AnnotatedImage, list[Rle]]]:
     """The first so many images of a data set, each with a model's masks on it, best first."""
     number = min(images, len(dataset))
-    bar = track(range(number), f"evaluating on {dataset.name}", console=Console(stderr=True))
-    for index in bar:
-        image = dataset[index]
-        yield image, list(proposals_to_rle(predictor(image.path)))
+    here, ahead = tee(dataset[index] for index in range(number))
+    proposals = predictor.stream(image.path for image in ahead)
+    words = f"evaluating on {escape(dataset.name)}"
+    bar = track(proposals, words, total=number, console=Console(stderr=True))
+    for image, found in zip(here, bar, strict=True):
+        yield image, list(found.masks())

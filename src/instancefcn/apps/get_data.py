@@ -23,14 +23,18 @@ from instancefcn.data.download import Report, get, write_splits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("set", choices=SETS, help="which; after voc2012 and sbd, the paper's split")
+    parser.add_argument(
+        "set",
+        choices=SETS,
+        help="the data set; voc2012 and sbd get the recipes' lists of images too",
+    )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("data"),
         metavar="DIR",
-        help="gets VOCdevkit/VOC2012, benchmark_RELEASE/dataset or coco (data); a download that "
-        "was cut goes on, an archive that lies there is used",
+        help="where VOCdevkit/VOC2012, benchmark_RELEASE/dataset or coco goes (data); a download "
+        "that was cut goes on; an archive that lies there is used",
     )
 
 
@@ -56,13 +60,13 @@ def run(arguments: argparse.Namespace, sets: Mapping[str, Sequence[Archive]] = S
 
 @contextmanager
 def _bars() -> Iterator[Report]:
-    """A bar on stderr for each thing that is reported."""
+    """A progress bar on stderr for each download, check and unpacking."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
 
         def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:  # begun where a download goes on, for the time that is left
+            if what not in tasks:  # starts at what was there: the time left is then right
                 tasks[what] = bars.add_task(what, total=total, completed=done)
             bars.update(tasks[what], completed=done)
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.files import writing
-from instancefcn.core.journal import Journal
+from instancefcn.core.journal import Journal, needed
 from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.prediction import Source
 
@@ -123,16 +122,6 @@ class Ledger:
                 f"since; give {ways}--overwrite to replace it, or another --output"
             )
 
-    def open(self) -> None:
-        """Begin to write, if the run has not yet: one that does no image leaves no trace. Raises
-        UserError, naming it, if the folder cannot be written.
-        """
-        if self._begin is not None:
-            with writing(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
-            self._begin()
-            self._begin = None
-
     def done(self, source: Source) -> Done | None:
         """What was done of an image, unless its file has changed since."""
         done = self.notes.done.get(_key(source))
@@ -150,8 +139,9 @@ class Ledger:
     def add(self, source: Source, masks: ImageMasks, writers: Writers) -> Done:
         """Write those of an image's files that are missing, and note that it is done.
 
-        Raises UserError for a file that cannot be written; the run must be ``open``.
+        Raises UserError for a file that cannot be written.
         """
+        self._open()
         files: dict[str, list[str]] = {name: [] for name in writers}
         try:
             for name in self.missing(source, list(writers)):
@@ -166,6 +156,7 @@ class Ledger:
 
     def add_file(self, name: str, content: Path) -> None:
         """Note that a file is to appear with this content."""
+        self._open()
         self._note({"files": {name: [_digest(content)]}})
 
     def end(self) -> None:
@@ -177,6 +168,14 @@ class Ledger:
             self.notes = Notes()
         self.notes.take(0, record)
         self._begin = partial(self.journal.start_again if anew else self.journal.append, record)
+
+    def _open(self) -> None:
+        """Begin to write, if the run has not yet: one that does no image leaves no trace."""
+        if self._begin is not None:
+            with needed(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            self._begin()
+            self._begin = None
 
     def _note(self, record: Mapping[str, Any]) -> None:
         self.notes.take(self.journal.append(record), record)

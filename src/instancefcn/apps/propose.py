@@ -6,8 +6,7 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,10 +18,12 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
 from instancefcn.apps.ledger import LEDGER, Done, Ledger, Writers
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
-from instancefcn.apps.sources import find_images, read_ahead, to_sources
+from instancefcn.apps.predicting import predictions_of
+from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.formats.coco.writing import ImageMasks, ListedImages, data_set, results_list
@@ -30,6 +31,7 @@ from instancefcn.formats.label_pngs import write_labels
 from instancefcn.formats.labelme import write_labelme
 from instancefcn.formats.overlay import write_overlay
 from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 
 FORMATS = {
@@ -75,6 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a COCO file that lists the images: write results with its image ids",
     )
+    add_device_argument(parser)
+    add_batch_argument(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--resume", action="store_true", help="keep what an earlier run wrote, and do the rest"
@@ -210,13 +214,10 @@ class Work:
         self.done[source.image_id] = known, done
 
     def _do(self, todo: Sequence[Source], predictor: Predictor) -> None:
-        with closing(_predictions(predictor, todo, self.plan.identify)) as predictions:
-            for source, prediction in _with_progress(predictions, len(todo)):
-                if not isinstance(prediction, Exception):
-                    self.ledger.open()
+        with closing(predictions_of(predictor, todo, self.plan.identify)) as predictions:
+            for source, predicted in _with_progress(predictions, len(todo)):
                 with self.failures.caught(source.path):
-                    if isinstance(prediction, Exception):
-                        raise prediction
+                    prediction = predicted()
                     writers = self.plan.writers(prediction)
                     done = self.ledger.add(source, ImageMasks.of(prediction), writers)
                     self._take(source, done)
@@ -224,7 +225,6 @@ class Work:
     def _finish(self) -> None:
         if not self.done:
             raise UserError("no image was done, so nothing is written; see the errors above")
-        self.ledger.open()
         if self.plan.joined:
             self._join(self.plan.joined)
         self.ledger.end()
@@ -241,22 +241,25 @@ class Work:
 
 
 def _predictor(arguments: argparse.Namespace) -> Predictor:
-    predictor = Predictor.from_pretrained(arguments.model, arguments.sides)
+    predictor = Predictor.from_pretrained(
+        arguments.model, arguments.sides, device=arguments.device, batch=arguments.batch
+    )
     if arguments.min_score is not None:
         predictor = predictor.with_selection(min_score=arguments.min_score)
     if arguments.top is not None:
         enough = -(-2 * arguments.top // len(predictor.sides))  # non-maximum suppression takes some
-        windows = max(predictor.selection.windows, enough)
-        predictor = predictor.with_selection(top=arguments.top, windows=windows)
+        windows = max(predictor.selection.windows_per_side, enough)
+        predictor = predictor.with_selection(top=arguments.top, windows_per_side=windows)
     return predictor
 
 
 def _settings(predictor: Predictor) -> Mapping[str, Any]:
     """What the masks depend on, by the options that change it."""
+    assert isinstance(predictor.engine, TorchEngine)
     selection = asdict(predictor.selection)
     return {
         "version": version("instancefcn"),
-        "--model": _digest(predictor.network),
+        "--model": _digest(predictor.engine.network),
         "--sides": predictor.sides,
         "--min-score": selection.pop("min_score"),
         "--top": selection,
@@ -270,25 +273,6 @@ def _digest(network: torch.nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _predictions(
-    predictor: Predictor,
-    sources: Sequence[Source],
-    identify: Callable[[Source, int, int], object],
-) -> Generator[tuple[Source, Prediction | Exception], None, None]:
-    """Of each image, in order; or what reading it, identifying it or predicting has raised."""
-    with ThreadPoolExecutor(1) as pool:
-        images = read_ahead(pool, [source.path for source in sources])
-        for source, image in zip(sources, images, strict=True):
-            outcome: Prediction | Exception
-            try:
-                pixels = image.result()
-                identify(source, *pixels.shape[:2])
-                outcome = Prediction.of(source, pixels, predictor(pixels))
-            except Exception as error:
-                outcome = error
-            yield source, outcome
 
 
 def _with_progress(steps: Iterable[T], total: int) -> Iterable[T]:

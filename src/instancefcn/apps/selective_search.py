@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
@@ -138,7 +139,7 @@ def search_images(
     images = [dataset[i] for i in range(number)]
     tasks = [Task(image.path, strategy, seed, position) for position, image in enumerate(images)]
     results = {}
-    found = track(search_all(tasks), words, total=number, console=Console(stderr=True))
+    found = track(search_all(tasks), escape(words), total=number, console=Console(stderr=True))
     for image, masks in zip(images, found, strict=True):
         if isinstance(masks, Exception):
             raise masks

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from instancefcn.apps.device_arguments import add_device_argument
 from instancefcn.apps.output import Failures, require_apart, writing
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("paths", nargs="+", metavar="IMAGE", help="an image, a folder or a pattern")
     add("--output", type=Path, default=Path(), metavar="DIR", help="for DIR/score_maps/*.png")
     add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
+    add_device_argument(parser)
     add("--fcn", metavar="FILE", help="a model trained with k = 1, to show beside it")
     add(
         "--level",
@@ -42,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.output / "score_maps"
     pictures = {source: folder / f"{source.stem}.png" for source in to_sources(found.images)}
     require_apart(pictures.values(), found.images)
-    predictor = Predictor.from_pretrained(arguments.model)
+    predictor = Predictor.from_pretrained(arguments.model, device=arguments.device)
     ks = parts_of_levels(predictor, arguments.model)
     _check_level(arguments.level, len(ks))
-    fcn = _fcn(arguments.fcn, predictor)
+    fcn = _fcn(arguments.fcn, predictor, arguments.device)
     failures = Failures("show-maps", len(found.unread))
     with writing(arguments.output):
         folder.mkdir(parents=True, exist_ok=True)  # it fails now, and once
@@ -58,11 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 2 if failures.number else 0
 
 
-def _fcn(name: str | None, predictor: Predictor) -> Predictor | None:
+def _fcn(name: str | None, predictor: Predictor, device: str | None) -> Predictor | None:
     """The plain FCN, to see images at the sizes at which the model sees them."""
     if name is None:
         return None
-    fcn = Predictor.from_pretrained(name, predictor.sides)
+    fcn = Predictor.from_pretrained(name, predictor.sides, device=device)
     require_plain(parts_of_levels(fcn, name), name)
     return fcn
 

@@ -31,9 +31,6 @@ UNREAD = (
 )
 """Photos of kinds that are not read, and that nobody should take for done."""
 
-AHEAD = 1
-"""How many images are decoded while another is worked on: a large one is hundreds of MB."""
-
 DEEP = "**"
 
 
@@ -93,15 +90,18 @@ def to_sources(images: Sequence[Path]) -> list[Source]:
     ]
 
 
-def read_ahead(pool: Executor, images: Sequence[Path]) -> Iterator[Future[NDArray[np.uint8]]]:
-    """Each image's pixels, or the ValueError that reading it raised.
+def read_ahead(
+    pool: Executor, images: Sequence[Path], ahead: int
+) -> Iterator[Future[NDArray[np.uint8]]]:
+    """Each image's pixels, or the error that reading it raised.
 
-    While one is worked on the pool reads the next, never more than ``AHEAD``.
+    While one is worked on the pool reads the next, never more than ``ahead``: a large one is
+    hundreds of MB.
     """
     futures: deque[Future[NDArray[np.uint8]]] = deque()
     for image in images:
         futures.append(pool.submit(read_image, image))
-        if len(futures) > AHEAD:
+        if len(futures) > ahead:
             yield futures.popleft()
     while futures:
         yield futures.popleft()

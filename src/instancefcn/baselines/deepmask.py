@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from instancefcn.core.types import Windows
+from instancefcn.core.grid import Windows
 from instancefcn.network.heads import MaskHead
+from instancefcn.network.losses import MaskLoss
 
 CHUNK = 256
 """Windows filled at a time: each holds channels x 14 x 14 features."""
@@ -28,8 +29,15 @@ class SlidingHead(MaskHead):
     x 512 + 512 x 56 x 56 (paper, section 3.2). Beyond the level features are zero.
     """
 
-    def __init__(self, channels: int, hidden: int = 512, size: int = 14, mask: int = 56) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        channels: int,
+        hidden: int = 512,
+        size: int = 14,
+        mask: int = 56,
+        loss: MaskLoss | None = None,
+    ) -> None:
+        super().__init__(loss)
         self.size = size
         self.mask = mask
         self.reduce = nn.Conv2d(channels, channels, 1)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from instancefcn.core.types import Windows
+from instancefcn.core.grid import Windows
 
 BACKGROUND = -16.0
 """The logit of what lies outside a level: as a probability below float16's resolution at 1,

@@ -42,7 +42,7 @@ class Journal:
         it: work that is not noted is lost. The records before it stay.
         """
         line = json.dumps(record).encode() + b"\n"
-        with _needed(self.path):
+        with needed(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = not self.path.exists()
             with self.path.open("a+b") as file:
@@ -65,13 +65,13 @@ class Journal:
 
     def start_again(self, record: Mapping[str, Any]) -> None:
         """Replace all records by this one, at once. Raises NoOutputError as ``append``."""
-        with _needed(self.path), whole_file(self.path) as file:
+        with needed(self.path), whole_file(self.path) as file:
             file.write(json.dumps(record).encode() + b"\n")
 
 
 @contextmanager
-def _needed(path: Path) -> Iterator[None]:
-    """No work can go on if this file cannot be written."""
+def needed(path: Path) -> Iterator[None]:
+    """No work can go on if this cannot be written: the error is a NoOutputError."""
     try:
         with writing(path):
             yield

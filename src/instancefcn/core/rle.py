@@ -29,6 +29,12 @@ def decode(rle: Rle) -> NDArray[np.bool_]:
     return pixels.reshape((rle.height, rle.width), order="F")
 
 
+def holds(rle: Rle, x: int, y: int) -> bool:
+    """Is the pixel (x, y) inside the mask?"""
+    ends = np.cumsum(_run_lengths(rle.counts))
+    return bool(np.searchsorted(ends, x * rle.height + y, side="right") % 2)
+
+
 def compress(runs: NDArray[np.int64], height: int, width: int) -> Rle:
     """The RLE of run lengths, column by column, background first; they fill the mask."""
     uncompressed = {"size": [height, width], "counts": runs}

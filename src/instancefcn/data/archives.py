@@ -1,4 +1,4 @@
-"""What data sets are published as: addresses, checksums, sizes, and where each part goes."""
+"""The files of the published data sets: addresses, checksums, sizes, and where each goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that a data set, or a part of it, is published as.
+    """One file of a published data set.
 
     url: its official address. checksum: as pooch takes it, "md5:...". size: its bytes.
     unpacked: about how many bytes it holds. member: the folder in it that is the data.
@@ -30,11 +30,11 @@ class Archive:
         return PurePosixPath(urlsplit(self.url).path).name
 
     def target(self, folder: Path) -> Path:
-        """Where its data lies once it is complete, and never before."""
+        """Where its data lies. The folder is there only when it is complete."""
         return folder / self.into / self.member
 
     def part(self, folder: Path) -> Path:
-        """Where it lies from its first byte until it is unpacked."""
+        """Where the download lies, from its first byte until it is unpacked."""
         return folder / f"{self.name}.part"
 
 
@@ -83,12 +83,12 @@ SETS = {"voc2012": (VOC,), "sbd": (SBD,), "coco2017": COCO}
 
 
 def missing(archives: Sequence[Archive], folder: Path) -> list[Archive]:
-    """Those whose data is not in the folder yet."""
+    """The archives whose data is not in the folder yet."""
     return [archive for archive in archives if not archive.target(folder).is_dir()]
 
 
 def bytes_to_fetch(archive: Archive, folder: Path) -> int:
-    """What is still to be downloaded: nothing of an archive that lies in the folder."""
+    """How many bytes are still to be downloaded; 0 of an archive that lies in the folder."""
     if (folder / archive.name).is_file():
         return 0
     return max(archive.size - file_size(archive.part(folder)), 0)

@@ -110,6 +110,7 @@ def render(
         if kept
         else torch.zeros(0, height, width, dtype=torch.bool),
         crowds=torch.tensor([image.instances[i].crowd for i in kept], dtype=torch.bool),
+        categories=torch.tensor([image.instances[i].category for i in kept], dtype=torch.int64),
         void=torch.from_numpy(void),
         seed=seed,
     )
@@ -133,7 +134,8 @@ def copy_paste(sample: Sample, source: Sample, generator: torch.Generator) -> Sa
     masks = F.pad(source.masks, (0, margin[0], 0, margin[1]))
     pixels = F.pad(source.image, (0, margin[0], 0, margin[1]))
     chosen = (torch.rand(len(masks), generator=generator) < 0.5) & ~source.crowds
-    pasted = masks[chosen & masks.flatten(1).any(1)]
+    chosen &= masks.flatten(1).any(1)
+    pasted = masks[chosen]
     cover = pasted.any(0)
     below = sample.masks & ~cover
     kept = below.flatten(1).any(1)
@@ -141,6 +143,7 @@ def copy_paste(sample: Sample, source: Sample, generator: torch.Generator) -> Sa
         image=torch.where(cover, pixels, sample.image),
         masks=torch.cat([below[kept], pasted]),
         crowds=torch.cat([sample.crowds[kept], torch.zeros(len(pasted), dtype=torch.bool)]),
+        categories=torch.cat([sample.categories[kept], source.categories[chosen]]),
         void=sample.void & ~cover,
         seed=sample.seed,
     )

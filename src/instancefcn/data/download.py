@@ -1,7 +1,7 @@
 """The published data sets: fetched, checked, and unpacked into the layouts that the loaders read.
 
-pooch does the transfer and the checksum; what it lacks, going on with a download that was cut, is
-here, and so is unpacking under the final name all at once.
+pooch does the transfer and the checksum. This module adds what it lacks: a download that was cut
+goes on, and an unpacked folder gets its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from instancefcn.data.archives import SBD, VOC, Archive, file_size, missing, spa
 from instancefcn.data.splits import read_split
 
 Report = Callable[[str, int, int], None]
-"""Told what is being done, how many bytes of it are done, and of how many."""
+"""Called with what is being done, the bytes done, and all bytes."""
 
 CHUNK = 1 << 16
 """Bytes read at once. A chunk that a cut leaves incomplete is lost."""
@@ -35,14 +35,14 @@ TIMEOUT = 60.0
 
 
 def get(archives: Sequence[Archive], folder: Path, report: Report) -> None:
-    """Have the data of these archives in the folder; what is there already is left alone.
+    """Bring the data of these archives into the folder; what is there already stays as it is.
 
     After an exception or a kill at any moment each target is complete or not there, and the next
     call goes on from the bytes that have arrived. An archive that lies in the folder under its own
     name is used, if its checksum is right, and stays; a downloaded one is removed once unpacked.
 
-    Raises ValueError in one line where the disk has not the space or refuses to be written, a
-    server does not deliver, or a checksum is wrong.
+    Raises UserError if the disk is too small or cannot be written, if a server does not deliver, or
+    if a checksum is wrong.
     """
     awaited = missing(archives, folder)
     with _writing(folder):

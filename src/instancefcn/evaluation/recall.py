@@ -1,8 +1,8 @@
 """Class-agnostic mask AR: which objects are found, at which IoU, by how many proposals.
 
 Recall by the rules of COCO's evaluation (pycocotools' COCOeval: segm, useCats = 0), and from it
-the average recall by both definitions in use. Image by image: what is kept of one does not grow
-with the number of its proposals.
+the average recall by both definitions in use. Images are matched one by one. What is kept of an
+image does not grow with the number of its proposals.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Matches:
 
     ranks (areas, IoUs, objects) int32: the place, 0 the best, of the proposal that found the
     object; ``MISSED`` if none did, or if the object is not of that area. counted (areas, objects)
-    bool: it is of that area. void: whether pixels were left out as void.
+    bool: it is of that area. void: whether pixels were removed as void.
     """
 
     ranks: NDArray[np.int32]
@@ -55,11 +55,11 @@ class Matches:
 def match(image: AnnotatedImage, proposals: Sequence[Rle]) -> Matches:
     """Match proposals, best first, with the image's objects.
 
-    COCO's rule: at each IoU, each proposal in turn takes the object it overlaps most among those
-    that are free and overlap enough. Crowds are not counted. Void pixels count neither of
-    proposals nor of objects. The first N proposals are matched alike whatever follows them.
+    COCO's rule: at each IoU, each proposal in turn takes the object that it overlaps most, of those
+    that are free and overlap enough. Crowds do not count. Void pixels are removed from proposals
+    and objects first. What follows the first N proposals does not change their matches.
 
-    Raises ValueError if a proposal is not of the image's size.
+    Raises UserError if a proposal has not the image's size.
     """
     for mask in proposals:
         if (mask.height, mask.width) != (image.height, image.width):
@@ -104,7 +104,7 @@ class RecallReport:
 
     recall (N, areas, IoUs): for each of ``counts``, ``AREAS`` and ``IOUS``; in [0, 1], rising with
     N and falling with IoU; nan where there is no object. objects: their number in each area.
-    void: whether pixels were left out as void.
+    void: whether pixels were removed as void.
     """
 
     counts: tuple[int, ...]
@@ -128,8 +128,8 @@ def iou_weights(definition: Definition) -> Floats:
     """What recall at each of ``IOUS`` weighs in AR, as whole numbers.
 
     "coco": the mean recall at IoU 0.50, 0.55 .. 0.95. "area": twice the area under recall over IoU
-    0.5 .. 1 (Hosang et al. 2015, whom the InstanceFCN paper follows), by trapezoids of 0.05; 3 to
-    4 points lower as a rule.
+    0.5 .. 1 (Hosang et al. 2015, whom the InstanceFCN paper follows), by trapezoids of 0.05. It is
+    3 to 4 points lower as a rule.
     """
     mean = np.append(np.ones(len(IOUS) - 1), 0.0)
     return mean if definition == "coco" else mean + np.roll(mean, 1)
@@ -156,7 +156,7 @@ def summarize(matches: Iterable[Matches], counts: Sequence[int] = COUNTS) -> Rec
 def evaluate_recall(
     images: Iterable[AnnotatedImage], results: Results, counts: Sequence[int] = COUNTS
 ) -> RecallReport:
-    """Recall of results on a data set. All objects of an image without results are missed."""
+    """Recall of results on a data set. An image without results misses all its objects."""
     most = max(counts)
     return summarize(
         (

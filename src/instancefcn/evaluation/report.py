@@ -1,6 +1,6 @@
-"""What recall is told as: tables for the terminal and for Markdown, and JSON.
+"""How recall is reported: tables for the terminal and for Markdown, and JSON.
 
-All of them say what was measured, on what, and by which definition of AR.
+Each says what was measured, on which data, and by which definition of AR.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Table:
 
 
 def average_table(reports: Reports, data: str) -> Table:
-    """AR of each method and number of proposals, in percent; ``data`` names data set and split."""
+    """AR in percent, by method and number of proposals; ``data`` names data set and split."""
     first = next(iter(reports.values()))
     rows = [
         (
@@ -52,8 +52,9 @@ def average_table(reports: Reports, data: str) -> Table:
     return Table(
         title="Mask AR@N in percent, class-agnostic",
         caption=(
-            f"{describe(first, data)} AR: {DEFINITIONS['coco']}, of all objects and of small, "
-            f"medium and large ones (bounds 32^2 and 96^2 pixels). AR-area: {DEFINITIONS['area']}."
+            f"{describe(first, data)} AR: {DEFINITIONS['coco']}, of all objects and of the small, "
+            f"medium and large ones (up to 32^2, up to 96^2, and more pixels). "
+            f"AR-area: {DEFINITIONS['area']}."
         ),
         header=("method", "N", "AR", "small", "medium", "large", "AR-area"),
         rows=tuple(rows),
@@ -61,7 +62,7 @@ def average_table(reports: Reports, data: str) -> Table:
 
 
 def recall_table(reports: Reports, data: str) -> Table:
-    """Recall at each IoU of each method and number of proposals, in percent."""
+    """Recall in percent at each IoU, by method and number of proposals."""
     rows = [
         (method, f"{count:,}", *map(percent, report.at(count).tolist()))
         for method, report in reports.items()
@@ -76,17 +77,17 @@ def recall_table(reports: Reports, data: str) -> Table:
 
 
 def describe(report: RecallReport, data: str) -> str:
-    """What was measured on and how, as a sentence."""
+    """A sentence on the data and the protocol."""
     sizes = ", ".join(f"{report.objects[area]:,} {area}" for area in list(AREAS)[1:])
-    void = "; void pixels left out" if report.void else ""
+    ignored = "crowds and void pixels count as nothing" if report.void else "crowds do not count"
     return (
-        f"{data}: {report.images:,} images, {report.objects['all']:,} objects ({sizes}), "
-        f"crowds not counted{void}; the first N proposals of each image."
+        f"{data}: {report.images:,} images, {report.objects['all']:,} objects ({sizes}); "
+        f"{ignored}. Of each image the first N masks count."
     )
 
 
 def to_rich(table: Table) -> rich.table.Table:
-    """For the terminal, 80 columns if names are short; a method is named once."""
+    """For the terminal; 80 columns wide if names are short. A method is named once."""
     drawn = rich.table.Table(
         title=Text(table.title),
         caption=Text(table.caption),
@@ -107,7 +108,7 @@ def to_rich(table: Table) -> rich.table.Table:
 
 
 def to_markdown(table: Table) -> str:
-    """As a GitHub table under its title, the caption below."""
+    """A GitHub table between its title and its caption."""
     cells = markdown_table(table.header, table.rows)
     return "\n".join([f"**{table.title}**", "", cells, "", table.caption, ""])
 

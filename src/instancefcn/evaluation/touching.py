@@ -1,4 +1,4 @@
-"""The objects that the paper is about: those that touch another of their kind."""
+"""Objects that touch another of their kind: those that the paper is about."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from instancefcn.core.rle import decode
 from instancefcn.core.types import AnnotatedImage
 
 ADJOINING, RING = 2.0, 8.0
-"""Pixels from an object to another that touches it: without and with VOC's void ring between them,
-which is five wide."""
+"""How many pixels may lie between two objects that touch: without and with VOC's void ring, which
+is five pixels wide."""
 
 
 def touching_only(image: AnnotatedImage, gap: float | None = None) -> AnnotatedImage:
     """The image with all other objects marked as crowds, which recall does not count.
 
     An object touches another if both are of one category, neither is a crowd, and the nearest two
-    pixels of them are at most ``gap`` apart; None: ``RING`` in an image with void pixels, else
-    ``ADJOINING``. Invariant: no mask changes, and none comes or goes.
+    pixels of them are at most ``gap`` apart. None means ``RING`` in an image with void pixels, and
+    ``ADJOINING`` in any other. Invariant: all masks stay as they are.
     """
     if gap is None:
         gap = ADJOINING if image.void is None else RING
     masks = [decode(instance.mask) for instance in image.instances]
-    held: dict[int, NDArray[np.int32]] = {}  # of each category: how many objects hold a pixel
+    held: dict[int, NDArray[np.int32]] = {}  # by category: how many objects hold each pixel
     for instance, mask in zip(image.instances, masks, strict=True):
         if not instance.crowd:
             none = np.zeros(mask.shape, np.int32)

@@ -42,7 +42,7 @@ def panel_width(page: float, columns: int) -> float:
 
 
 def lay_out(width: float, sections: Sequence[Section]) -> Figure:
-    """A figure so many inches wide, and as high as it takes. Rows are centred."""
+    """A figure ``width`` inches wide and as high as its sections. Rows are centred."""
     tops, height = [], MARGIN
     for section in sections:
         tops.append(height)

@@ -16,8 +16,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from torch import Tensor
 
-from instancefcn.core.geometry import paste
-from instancefcn.core.types import Proposals
+from instancefcn.core.drawing import paste
+from instancefcn.core.proposals import Proposals
 from instancefcn.figures.separation import ScoreMaps
 from instancefcn.formats.overlay import resized
 
@@ -32,7 +32,7 @@ FINEST = 800
 
 DIM = 0.45
 DARK = 128
-"""A photo with hardly a value of this or more is drawn brighter, or it would not be seen."""
+"""A photo with hardly a value of this or more is drawn brighter: one could not see it else."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Photo:
 
 
 def brightened(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image whose brightest values, but for one of two hundred, are ``DARK``, with these made
-    white; any other as it is.
+    """A dark image made brighter, so that its 99.5th percentile is white; any other as it is. It is
+    dark if that percentile is below ``DARK``.
     """
     white = max(1.0, float(np.percentile(pixels, 99.5)))
     if white >= DARK:
@@ -95,7 +95,7 @@ def draw_boxes(axes: Axes, boxes: Tensor, line: float) -> None:
 
 
 def draw_masks(axes: Axes, photo: Photo, proposals: Proposals) -> None:
-    """The full-size masks over the photo, a better one above a worse one."""
+    """The full-size masks over the photo; a better mask covers a worse one."""
     draw_photo(axes, photo)
     height, width = photo.pixels.shape[:2]
     shown = resized(proposals, width, height)

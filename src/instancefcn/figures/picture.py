@@ -1,4 +1,4 @@
-"""A picture of how an image's instances are separated, for who sees score maps the first time."""
+"""A picture of how score maps separate an image's objects, for people new to score maps."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def _overview(
     masks = partial(draw_masks, photo=photo, proposals=separation.proposals)
     panels.append(Panel("masks of these windows", masks))
     words = _about_windows(separation) + (
-        " A plain FCN has one score map for all objects: where two touch, a pixel is in the mask "
-        "of one and not in the other's, and one map cannot say both. White lines: its logit is 0."
+        " A plain FCN has one score map for all objects. Where two touch, a pixel belongs to one "
+        "and not to the other. One map cannot say both. White lines: its logit is 0."
         if plain
         else ""
     )
@@ -125,7 +125,7 @@ def _about_windows(separation: Separation) -> str:
         return f"No object was found in the windows of {size:.0f} pixels ({level})."
     return (
         f"Each square is a window of {separation.m} x {separation.m} cells, here {size:.0f} "
-        f"pixels wide ({level}). Shown are a few with the best masks, neighbours first."
+        f"pixels wide ({level}). These few have the best masks; neighbours come first."
     )
 
 
@@ -141,8 +141,8 @@ def _grid(separation: Separation, photo: Photo, page: float, aspect: float) -> S
         Panel(part_name(i, j, k), partial(part, i=i, j=j)) for i in range(k) for j in range(k)
     ]
     words = (
-        "Each map answers one question at every pixel: is this the part of an object that stands "
-        "above the map? Outlined is what each window copies from it."
+        "Each map answers one question at every pixel: is this that part of an object whose name "
+        "stands above the map? The outlines show what each window copies from it."
     )
     heading = f"Instance-sensitive score maps, {k} x {k}"
     size = _fit(panel_width(page, k), min(GRID / k, PANEL), aspect)
@@ -152,11 +152,11 @@ def _grid(separation: Separation, photo: Photo, page: float, aspect: float) -> S
 def _windows(separation: Separation, plain: ScoreMaps | None, photo: Photo, page: float) -> Section:
     panels = list(_squares(separation, plain, photo))
     words = (
-        "The copied parts, put together, are the mask of one object: neighbours have other parts "
-        "there. White lines show where the parts meet, the coloured line where the logit is 0. The "
-        "number is the score by which masks are ranked."
+        "The copied parts, put together, are the mask of one object: its neighbours have other "
+        "parts at these places. White lines show where the parts meet, the coloured line where the "
+        "logit is 0. The number is the score that ranks the masks."
     ) + (
-        " The plain FCN's map is the same for all windows, so it tells no neighbours apart."
+        " The plain FCN's map is the same for all windows, so it cannot tell neighbours apart."
         if plain
         else ""
     )

@@ -18,9 +18,13 @@ from torch import Tensor
 
 from instancefcn.core.assembling import parts
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import Level, Proposals, Windows
+from instancefcn.core.level import Level
+from instancefcn.core.proposals import Proposals
 from instancefcn.formats.overlay import WEAKEST, worth_drawing
+from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.ranking import ranked
+from instancefcn.inference.windows import candidates_of
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import ScoreMapHead
 
@@ -98,13 +102,20 @@ def separate(
     ks: of ``parts_of_levels``. Each window's mask is copied from the maps shown, cell by cell.
     """
     height, width = pixels.shape[:2]
-    levels = predictor.levels(pixels)
+    levels = levels_of(predictor, pixels)
     if number is None:
-        number = 1 + busiest(levels, predictor.propose(levels, height, width))
-    level = levels[number - 1]
-    chosen = choose(predictor.propose([level], height, width))
+        number = 1 + busiest(predictor(pixels))
+    level, selection = levels[number - 1], predictor.selection
+    candidates = candidates_of([level], height, width, selection)
+    chosen = choose(ranked(candidates, height, width, selection))
     maps = _score_maps(level, ks[number - 1])
-    return Separation(pixels, number, len(levels), level.m, maps, chosen)
+    return Separation(pixels, number, len(levels), level.grid.m, maps, chosen)
+
+
+def levels_of(predictor: Predictor, pixels: NDArray[np.uint8]) -> list[Level]:
+    """All levels of an image (H, W, 3) uint8 RGB, in its pixels, as ``Proposals.level`` counts."""
+    engine = _engine(predictor)
+    return [level for sampling in predictor.samplings(pixels) for level in engine.levels(sampling)]
 
 
 def plain_map(fcn: Predictor, pixels: NDArray[np.uint8], like: Separation) -> ScoreMaps:
@@ -113,10 +124,10 @@ def plain_map(fcn: Predictor, pixels: NDArray[np.uint8], like: Separation) -> Sc
     """
 
     def unlike(level: Level) -> tuple[float, int]:
-        ratio = level.cell[0] / like.maps.cell[0]
-        return round(abs(math.log(ratio)), 3), abs(level.m - like.m)
+        ratio = level.grid.cell[0] / like.maps.cell[0]
+        return round(abs(math.log(ratio)), 3), abs(level.grid.m - like.m)
 
-    return _score_maps(min(fcn.levels(pixels), key=unlike), 1)
+    return _score_maps(min(levels_of(fcn, pixels), key=unlike), 1)
 
 
 def parts_of_levels(predictor: Predictor, name: str) -> list[int]:
@@ -124,7 +135,11 @@ def parts_of_levels(predictor: Predictor, name: str) -> list[int]:
 
     Raises ValueError for a network whose masks are not assembled from score maps.
     """
-    ks = [_parts(branch, name) for branch in _branches(predictor.network) for _ in branch.pairs]
+    ks = [
+        _parts(branch, name)
+        for branch in _branches(_engine(predictor).network)
+        for _ in branch.pairs
+    ]
     return ks * len(predictor.sides)
 
 
@@ -137,7 +152,7 @@ def require_plain(ks: Sequence[int], name: str) -> None:
         )
 
 
-def busiest(levels: Sequence[Level], proposals: Proposals) -> int:
+def busiest(proposals: Proposals) -> int:
     """The index of the level on which most of the best proposals lie; of equals the one with the
     better proposal, and 0 if there is no proposal.
 
@@ -145,25 +160,8 @@ def busiest(levels: Sequence[Level], proposals: Proposals) -> int:
     """
     worst = proposals.scores[:1] * WEAKEST
     count = int((proposals.scores[:LEADERS] >= worst).sum())
-    owners = Counter(owner(levels, proposals[i : i + 1]) for i in range(count))
+    owners = Counter(proposals.level[:count].tolist())
     return max(owners, key=owners.__getitem__, default=0)
-
-
-def owner(levels: Sequence[Level], proposal: Proposals) -> int:
-    """The index of the level that one proposal comes from: the one whose window of the same
-    cells at the same place holds the same logits.
-    """
-    window, m = proposal.windows[0], proposal.logits.shape[-1]
-    cell = (window[2:] - window[:2]) / m
-    x, y = (window[:2] / cell).round().long() + m // 2
-    for index, level in enumerate(levels):
-        margin = (m - level.m) // 2
-        inner = proposal.logits[:, margin : m - margin, margin : m - margin]
-        if torch.allclose(cell, cell.new_tensor(level.cell), rtol=1e-3):
-            own = level.logits(Windows(torch.zeros_like(x)[None], y[None], x[None]))
-            if torch.equal(own, inner):
-                return index
-    raise AssertionError("a proposal of none of these levels")
 
 
 def choose(proposals: Proposals) -> Proposals:
@@ -196,7 +194,16 @@ def _gaps(boxes: Tensor) -> Tensor:
 
 def _score_maps(level: Level, k: int) -> ScoreMaps:
     maps = level.maps[0]
-    return ScoreMaps(maps.reshape(k, k, *maps.shape[1:]), level.cell)
+    return ScoreMaps(maps.reshape(k, k, *maps.shape[1:]), level.grid.cell)
+
+
+def _engine(predictor: Predictor) -> TorchEngine:
+    if not isinstance(predictor.engine, TorchEngine):
+        raise UserError(
+            "score maps are shown of a network that torch runs; give a model file of "
+            "`instancefcn train`, or one that ships"
+        )
+    return predictor.engine
 
 
 def _branches(network: InstanceFCN) -> list[Branch]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from instancefcn.core.types import Proposals
+from instancefcn.core.proposals import Proposals
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, crop
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from instancefcn.core.files import whole_file
-from instancefcn.core.types import Proposals
+from instancefcn.core.proposals import Proposals
 from instancefcn.formats.coco.writing import CATEGORY, short_score
 from instancefcn.formats.png import to_png
 from instancefcn.formats.prediction import Prediction, crop

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
-from instancefcn.core.geometry import proposals_to_rle
+from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import mask_area, rle_to_coco
-from instancefcn.core.types import Proposals
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, crop
 
@@ -82,7 +81,7 @@ def worth_drawing(proposals: Proposals) -> Iterator[int]:
     """
     drawn: list[dict[str, object]] = []
     whole: list[int] = []
-    for index, rle in enumerate(proposals_to_rle(proposals)):
+    for index, rle in enumerate(proposals.masks()):
         if proposals.scores[index] < proposals.scores[0] * WEAKEST:
             break
         mask = rle_to_coco(rle)
@@ -110,7 +109,6 @@ def resized(proposals: Proposals, width: int, height: int) -> Proposals:
     scale = proposals.windows.new_tensor([width / proposals.width, height / proposals.height] * 2)
     return replace(
         proposals,
-        boxes=proposals.boxes * scale,
         windows=proposals.windows * scale,
         height=height,
         width=width,

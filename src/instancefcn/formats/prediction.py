@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from instancefcn.core.geometry import paste, proposals_to_rle
+from instancefcn.core.drawing import paste
+from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import mask_area
-from instancefcn.core.types import Proposals, Rle
+from instancefcn.core.types import Rle
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Prediction:
     @classmethod
     def of(cls, source: Source, pixels: NDArray[np.uint8], proposals: Proposals) -> Prediction:
         """Leaves out what covers no pixel: a small image's pixels are larger than the cells."""
-        masks = list(proposals_to_rle(proposals))
+        masks = list(proposals.masks())
         kept = [i for i, mask in enumerate(masks) if mask_area(mask)]
         index = torch.tensor(kept, dtype=torch.int64, device=proposals.scores.device)
         return cls(source, pixels, proposals[index], [masks[i] for i in kept])

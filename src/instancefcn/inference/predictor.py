@@ -1,49 +1,57 @@
-"""An image of any kind -> proposals; a click -> one mask."""
+"""An image of any kind -> proposals; many images -> proposals in order; a click -> one mask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from instancefcn.core.candidates import Candidates, merge
 from instancefcn.core.errors import UserError
-from instancefcn.core.geometry import paste
-from instancefcn.core.types import Level, Proposals
+from instancefcn.core.proposals import Proposals
 from instancefcn.data.images import read_image, to_rgb
-from instancefcn.inference.ranking import Selection, propose
-from instancefcn.inference.sampling import sample
-from instancefcn.network.fcn import InstanceFCN
+from instancefcn.inference.engines import Engine, TorchEngine
+from instancefcn.inference.ranking import Selection, ranked
+from instancefcn.inference.sampling import Sampling, sample
+from instancefcn.inference.settings import Inference
 from instancefcn.network.models import load_model
 
 AnyImage = str | Path | Image.Image | NDArray[Any]
+Pixels = NDArray[np.uint8]
 
 
 class Predictor:
-    """A network and the sizes at which it sees an image.
+    """An engine and the sizes at which it sees an image.
 
-    sides: the shorter sides of the samplings, in pixels; each costs a forward pass in proportion
-    to its square. selection: its ``windows`` are for each of the sides, so that what one sampling
-    shows does not crowd out another's. longest: no longer side exceeds ``longest`` times its
-    shorter side's aim.
+    sides: the shorter sides of the samplings, in pixels; each costs a pass in proportion to its
+    square. longest: no longer side exceeds ``longest`` times its shorter side's aim. batch: how
+    many images of like sizes go through the engine together.
     """
 
     def __init__(
         self,
-        network: InstanceFCN,
+        engine: Engine,
         sides: Sequence[int],
         selection: Selection | None = None,
+        *,
         longest: float = 2.5,
+        batch: int = 1,
     ) -> None:
-        self.network = network.eval()
+        self.engine = engine
         self.sides = tuple(sides)
         self.selection = selection or Selection()
         self.longest = longest
+        self.batch = batch
+        self._clicked: tuple[bytes, Proposals] | None = None
 
     @classmethod
     def from_pretrained(
@@ -51,85 +59,103 @@ class Predictor:
         name: str | Path,
         sides: Sequence[int] | None = None,
         selection: Selection | None = None,
+        *,
+        device: str | None = None,
+        batch: int = 1,
+        trust: Sequence[str] = (),
     ) -> Predictor:
         """The predictor of a model file, or of a model that ships ("general").
 
-        ``sides`` and ``selection`` take the place of the file's own settings.
+        ``sides`` and ``selection`` take the place of the file's own settings. device: as torch
+        names it, "cpu", "cuda", "cuda:1" or "mps". trust: see ``load_model``.
         """
-        model = load_model(name)
-        settings = dict(model.inference)
-        if sides:
-            settings["sides"] = sides
-        if selection:
-            settings["selection"] = asdict(selection)
-        try:
-            return cls.of(model.network, settings)
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{name}: its settings for inference are not of this version ({error!r}); "
-                "write the model again"
-            ) from None
+        model = load_model(name, trust)
+        inference = Inference.of(model.inference, str(name))
+        inference = replace(
+            inference,
+            sides=tuple(sides or inference.sides),
+            selection=selection or inference.selection,
+        )
+        engine = TorchEngine(model.network, device)
+        return cls(engine, inference.sides, inference.selection, batch=batch)
 
-    @classmethod
-    def of(cls, network: InstanceFCN, settings: Mapping[str, Any]) -> Predictor:
-        """A predictor by the settings of a recipe or of a model file."""
-        return cls(network, settings["sides"], Selection(**settings.get("selection", {})))
-
-    @torch.inference_mode()
     def __call__(self, image: AnyImage) -> Proposals:
         """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""
-        pixels = to_pixels(image)
-        height, width = pixels.shape[:2]
-        return self.propose(self.levels(pixels), height, width)
+        return self.propose([to_pixels(image)])[0]
 
-    @torch.inference_mode()
-    def levels(self, pixels: NDArray[np.uint8]) -> list[Level]:
-        """All levels of an image (H, W, 3) uint8 RGB, in its own pixels."""
-        multiple, device = self.network.backbone.multiple, self.network.backbone.mean.device
-        levels: list[Level] = []
-        for side in self.sides:
-            sampling = sample(pixels, side, round(side * self.longest))
-            levels += sampling.to_image(self.network(sampling.to_input(multiple).to(device)))
-        return levels
+    def stream(self, images: Iterable[AnyImage]) -> Iterator[Proposals]:
+        """The proposals of each image, in order.
+
+        While ``batch`` images are computed the next ones are decoded. Those of like sizes go
+        through the engine together. An image that cannot be read raises its error at its turn.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            awaited: deque[Future[Pixels]] = deque()
+            left = iter(images)
+            while True:
+                for image in islice(left, 2 * self.batch - len(awaited)):
+                    awaited.append(pool.submit(to_pixels, image))
+                if not awaited:
+                    return
+                taken = [awaited.popleft() for _ in range(min(self.batch, len(awaited)))]
+                yield from self._of_decoded(taken)
+
+    def _of_decoded(self, images: Sequence[Future[Pixels]]) -> Iterator[Proposals]:
+        whole: list[Pixels] = []
+        for image in images:
+            try:
+                whole.append(image.result())
+            except UserError:
+                yield from self.propose(whole)  # those before it are not lost
+                raise
+        yield from self.propose(whole)
+
+    def samplings(self, pixels: Pixels) -> list[Sampling]:
+        """An image (H, W, 3) uint8 RGB at each of ``sides``."""
+        return [sample(pixels, side, round(side * self.longest)) for side in self.sides]
 
     def with_selection(self, **changes: Any) -> Predictor:
         """The same predictor, some values of its ``Selection`` changed."""
-        return Predictor(self.network, self.sides, replace(self.selection, **changes), self.longest)
-
-    def propose(self, levels: Sequence[Level], height: int, width: int) -> Proposals:
-        """What ``levels`` has shown of an image of height x width pixels -> proposals."""
-        windows = self.selection.windows * len(self.sides)
-        return propose(levels, height, width, replace(self.selection, windows=windows))
+        selection = replace(self.selection, **changes)
+        return Predictor(self.engine, self.sides, selection, longest=self.longest, batch=self.batch)
 
     def at(self, image: AnyImage, x: float, y: float) -> Proposals:
-        """The best mask under a click: one proposal, or none where no mask covers the pixel.
+        """The best mask under a click: see ``Proposals.at``.
 
-        x, y: image pixels, right and down. ValueError if they lie outside the image.
+        A second click on the same image costs no pass: the proposals of the last one are kept.
         """
         pixels = to_pixels(image)
-        height, width = pixels.shape[:2]
-        if not (0 <= x < width and 0 <= y < height):
-            raise UserError(
-                f"a click at ({x}, {y}) on an image of {width} x {height} pixels; "
-                "give x and y inside the image"
-            )
-        proposals = self(pixels)
-        x0, y0, x1, y1 = proposals.boxes.T
-        for i in ((x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)).nonzero()[:, 0].tolist():
-            if covers(proposals, i, int(x), int(y)):
-                return proposals[i : i + 1]
-        return proposals[:0]
+        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+        if self._clicked is None or self._clicked[0] != digest:
+            self._clicked = digest, self(pixels)
+        return self._clicked[1].at(x, y)
+
+    def propose(self, images: Sequence[Pixels]) -> list[Proposals]:
+        """The proposals of a few images (H, W, 3) uint8 RGB, which go through the engine together
+        where their sizes are alike.
+        """
+        sampled = [self.samplings(pixels) for pixels in images]
+        found: list[list[Candidates]] = [[] for _ in images]
+        for of_side in zip(*sampled, strict=True):
+            for group in _of_one_size(of_side, self.engine.multiple):
+                shown = self.engine.candidates([of_side[i] for i in group], self.selection)
+                for index, candidates in zip(group, shown, strict=True):
+                    found[index].append(candidates)
+        return [
+            ranked(merge(parts), pixels.shape[0], pixels.shape[1], self.selection)
+            for parts, pixels in zip(found, images, strict=True)
+        ]
 
 
-def covers(proposals: Proposals, index: int, x: int, y: int) -> bool:
-    """Does a proposal's mask hold the image's pixel (x, y)?"""
-    mask = paste(
-        proposals.logits[index], proposals.windows[index], proposals.height, proposals.width
-    )
-    return bool(mask[y, x])
+def _of_one_size(samplings: Sequence[Sampling], multiple: int) -> list[list[int]]:
+    """The indices of the samplings of each size of input, sizes in the order in which they come."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, sampling in enumerate(samplings):
+        groups.setdefault(sampling.input_size(multiple), []).append(index)
+    return list(groups.values())
 
 
-def to_pixels(image: AnyImage) -> NDArray[np.uint8]:
+def to_pixels(image: AnyImage) -> Pixels:
     """An image file, turned upright by its EXIF orientation, a PIL image (likewise) or an array
     as (H, W, 3) uint8 RGB.
     """

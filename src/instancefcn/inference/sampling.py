@@ -1,8 +1,7 @@
-"""Samplings of an image: the sizes at which the network sees it, and the exact way back."""
+"""Samplings of an image: the sizes at which a network sees it, and the exact way back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from instancefcn.core.types import GREY, Level
+from instancefcn.core.types import GREY
 
 PAPER_SIDES = tuple(round(600 * 1.5**n) for n in range(-4, 2))
 """The shorter sides of the paper's image pyramid (section 3.3): 600 x 1.5^{-4 .. 1}."""
@@ -19,25 +18,30 @@ PAPER_SIDES = tuple(round(600 * 1.5**n) for n in range(-4, 2))
 
 @dataclass(frozen=True)
 class Sampling:
-    """A resized image and how many pixels of the image one of its pixels stands for (x, y)."""
+    """An image at one size.
+
+    pixels (H, W, 3) uint8 RGB. scale: how many pixels of the image one of these stands for (x, y).
+    height, width: of the image.
+    """
 
     pixels: NDArray[np.uint8]
     scale: tuple[float, float]
+    height: int
+    width: int
+
+    def input_size(self, multiple: int) -> tuple[int, int]:
+        """Height and width of the input, whose sides are multiples of ``multiple``."""
+        height, width = self.pixels.shape[:2]
+        return height + -height % multiple, width + -width % multiple
 
     def to_input(self, multiple: int) -> Tensor:
-        """As the network takes it: (1, 3, H, W) float in 0..1, sides made up to ``multiple``."""
-        height, width = self.pixels.shape[:2]
-        padded = np.pad(
-            self.pixels,
-            ((0, -height % multiple), (0, -width % multiple), (0, 0)),
-            constant_values=GREY,
-        )
+        """As the network takes it: (1, 3, H, W) float in 0..1, made up with grey at the right and
+        the bottom.
+        """
+        bottom, right = np.subtract(self.input_size(multiple), self.pixels.shape[:2])
+        padded = np.pad(self.pixels, ((0, bottom), (0, right), (0, 0)), constant_values=GREY)
         image = torch.from_numpy(padded).permute(2, 0, 1)[None]
         return (image.float() / 255).contiguous(memory_format=torch.channels_last)
-
-    def to_image(self, levels: Sequence[Level]) -> list[Level]:
-        """Levels in pixels of this input -> levels in pixels of the image it was made of."""
-        return [level.rescaled(self.scale) for level in levels]
 
 
 def sample(image: NDArray[np.uint8], shorter_side: int, longest: int) -> Sampling:
@@ -51,4 +55,5 @@ def sample(image: NDArray[np.uint8], shorter_side: int, longest: int) -> Samplin
     resized = cv2.resize(
         image, new[::-1], interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     )
-    return Sampling(np.asarray(resized, np.uint8), (width / new[1], height / new[0]))
+    scale = (width / new[1], height / new[0])
+    return Sampling(np.asarray(resized, np.uint8), scale, height, width)

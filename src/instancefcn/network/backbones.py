@@ -1,9 +1,9 @@
 """Backbones: images in, feature maps of one width at one or more strides out.
 
-The contract, checked for each backbone by tests/network/test_backbones.py: ``forward`` takes RGB images
-(B, 3, H, W) in 0..1 whose sides are multiples of ``multiple``, normalises them as the pretrained
-weights expect, and returns a map (B, channels, H / s, W / s) for each s of ``strides``. An input
-of (2, 3, 64, 96) gives
+The contract, checked for each backbone by tests/network/test_backbones.py: ``forward`` takes RGB
+images (B, 3, H, W) in 0..1 whose sides are multiples of ``multiple``, normalises them as the
+pretrained weights expect, and returns a map (B, channels, H / s, W / s) for each s of ``strides``.
+An input of (2, 3, 64, 96) gives
 
     Vgg16              [(2, 512, 8, 12)]
     FeaturePyramid     [(2, 96, 16, 24), (2, 96, 8, 12), (2, 96, 4, 6), (2, 96, 2, 3)]
@@ -170,7 +170,7 @@ class FeaturePyramid(Backbone):
 
 
 class FullPrecision(nn.Module):
-    """Runs a layer in float32 under autocast too.
+    """Runs a layer in float32 under a CPU's autocast too.
 
     Why: the backward pass of a depthwise convolution in bfloat16 is two to five times slower on
     CPUs than in float32, and took more than half of a training step.
@@ -181,8 +181,8 @@ class FullPrecision(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            y: Tensor = self.layer(x.float())
+        with torch.autocast("cpu", enabled=False):
+            y: Tensor = self.layer(x.float() if x.device.type == "cpu" else x)
         return y
 
 

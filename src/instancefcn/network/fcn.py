@@ -1,14 +1,16 @@
-"""The network: images in, levels out, nothing more."""
+"""The network: images in, levels out; and what it should learn of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import Level
+from instancefcn.core.grid import Layout
+from instancefcn.core.level import Level
 from instancefcn.network.backbones import Backbone
+from instancefcn.network.head import Head, MakeTargets, Targets, Term
 from instancefcn.network.heads import MaskHead, ObjectnessHead
 
 
@@ -18,7 +20,8 @@ class Branch(nn.Module):
     ``maps`` and ``centres`` index the backbone's feature maps, one pair a level: masks are drawn
     on the first, windows are centred at the positions of the second, which may be coarser. A
     window need not start at every cell: objectness is cheaper, and sees more, on a coarser map.
-    The paper's network (section 3.3) is one branch of m = 21 with maps = centres = [0].
+    The paper's network (section 3.3) is one branch of m = 21 with maps = centres = [0]. ``heads``
+    are further ones, whose answers stand in ``Level.answers``.
     """
 
     def __init__(
@@ -28,6 +31,8 @@ class Branch(nn.Module):
         objectness_head: ObjectnessHead,
         maps: Sequence[int] = (0,),
         centres: Sequence[int] = (0,),
+        *,
+        heads: Sequence[Head] = (),
     ) -> None:
         super().__init__()
         if m % 2 == 0 or len(maps) != len(centres):
@@ -38,20 +43,38 @@ class Branch(nn.Module):
         self.m = m
         self.mask_head = mask_head
         self.objectness_head = objectness_head
+        self.heads = nn.ModuleList(heads)
         self.pairs = tuple(zip(maps, centres, strict=True))
 
-    def forward(self, features: Sequence[Tensor], strides: Sequence[int]) -> list[Level]:
+    def all_heads(self) -> list[Head]:
+        """The mask head, the objectness head, and the further ones."""
+        further = [head for head in self.heads if isinstance(head, Head)]
+        return [self.mask_head, self.objectness_head, *further]
+
+    def layouts(self, strides: Sequence[int]) -> list[Layout]:
+        """How each level's windows lie over an input."""
         return [
-            Level(
-                maps=self.mask_head(features[fine]).float(),
-                objectness=self.objectness_head(features[coarse]).float(),
-                cell=(strides[fine], strides[fine]),
-                m=self.m,
-                step=strides[coarse] // strides[fine],
-                fill=self.mask_head.fill,
-            )
+            Layout(self.m, strides[fine], strides[coarse] // strides[fine])
             for fine, coarse in self.pairs
         ]
+
+    def forward(self, features: Sequence[Tensor], layouts: Sequence[Layout]) -> list[Level]:
+        return [
+            self._level(features[fine], features[coarse], layout)
+            for (fine, coarse), layout in zip(self.pairs, layouts, strict=True)
+        ]
+
+    def _level(self, fine: Tensor, coarse: Tensor, layout: Layout) -> Level:
+        height, width = (side * layout.cell for side in fine.shape[2:])
+        read = {"cells": fine, "centres": coarse}
+        _, _, *further = self.all_heads()
+        return Level(
+            grid=layout.over(height, width),
+            maps=self.mask_head(fine).float(),
+            objectness=self.objectness_head(coarse).float(),
+            fill=self.mask_head.fill,
+            answers={head.name: head(read[head.reads]).float() for head in further},
+        )
 
 
 class InstanceFCN(nn.Module):
@@ -71,9 +94,42 @@ class InstanceFCN(nn.Module):
 
     def forward(self, images: Tensor) -> list[Level]:
         features = self.backbone(images)
+        strides = self.backbone.strides
         return [
-            level for branch in self.branches for level in branch(features, self.backbone.strides)
+            level
+            for branch in self._branches()
+            for level in branch(features, branch.layouts(strides))
         ]
+
+    def layouts(self) -> list[Layout]:
+        """How the windows of each level lie over an input; numbers only."""
+        strides = self.backbone.strides
+        return [layout for branch in self._branches() for layout in branch.layouts(strides)]
+
+    def heads(self) -> list[list[Head]]:
+        """The heads of each level."""
+        return [branch.all_heads() for branch in self._branches() for _ in branch.pairs]
+
+    def target_makers(self) -> list[list[MakeTargets]]:
+        """What makes the targets of each level's heads; plain functions, for data workers."""
+        return [[type(head).make_targets for head in heads] for heads in self.heads()]
+
+    def losses(self, levels: Sequence[Level], targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """The loss terms by their heads' names, scalars; what is minimised is their sum."""
+        terms: dict[str, Term] = {}
+        for level, wanted, heads in zip(levels, targets, self.heads(), strict=True):
+            drawn = level.logits(wanted.windows)
+            for head in heads:
+                term = head.loss(level, wanted, drawn)
+                terms[head.name] = terms[head.name] + term if head.name in terms else term
+        return {name: term.mean() for name, term in terms.items()}
+
+    def term_names(self) -> list[str]:
+        """The names of ``losses``, in order."""
+        return list(dict.fromkeys(head.name for heads in self.heads() for head in heads))
+
+    def _branches(self) -> Iterator[Branch]:
+        return (branch for branch in self.branches if isinstance(branch, Branch))
 
 
 def _check(branch: Branch, strides: Sequence[int]) -> None:

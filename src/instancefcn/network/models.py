@@ -6,7 +6,7 @@ as in a recipe, ``inference``, how it is meant to be used, and ``card``, where i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib.resources import files
@@ -54,8 +54,10 @@ SUFFIX = ".safetensors"
 WEIGHTS = Path(str(files("instancefcn"))) / "weights"
 
 
-def load_model(name: str | Path) -> Model:
+def load_model(name: str | Path, trust: Sequence[str] = ()) -> Model:
     """The model of a file, or one that ships with the package by its name ("general").
+
+    trust: packages whose classes the file may name beside ours.
 
     Raises ValueError, naming the file, for what is not a model file of ours.
     """
@@ -71,7 +73,7 @@ def load_model(name: str | Path) -> Model:
             f"{path}: a safetensors file, but no InstanceFCN model; give one that "
             "`instancefcn train` wrote"
         )
-    network = build(header["network"], str(path))
+    network = build(header["network"], str(path), trust)
     try:
         network.load_state_dict({k: v.float() for k, v in tensors.items()})
     except RuntimeError as error:
@@ -82,10 +84,10 @@ def load_model(name: str | Path) -> Model:
     return Model(network.eval(), header["network"], header["inference"], header["card"])
 
 
-def build(description: Mapping[str, Any], source: str) -> InstanceFCN:
+def build(description: Mapping[str, Any], source: str, trust: Sequence[str] = ()) -> InstanceFCN:
     """The network that a description names, its weights random; ``source`` is for messages."""
     for path in _class_paths(description):
-        if not path.startswith(OURS):
+        if not path.startswith((OURS, *(f"{package}." for package in trust))):
             raise UserError(
                 f"{source}: names the class {path}, and a model file may only name classes of "
                 f"{OURS[:-1]}; build the network from its recipe and load the weights into it"

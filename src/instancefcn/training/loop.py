@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import GREY, Level, Sample
 from instancefcn.data.stream import SampleStream
 from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.head import Targets
 from instancefcn.network.models import load_model
 from instancefcn.network.tensors import read_tensors
+from instancefcn.training.batches import Batch, Collate
 from instancefcn.training.checkpoint import TrainingState
-from instancefcn.training.losses import Loss
 from instancefcn.training.recipe import Recipe
-from instancefcn.training.targets import Targets, make_targets
 
 CHECKPOINT = "checkpoint.safetensors"
+
+OVERFLOWS = 20
+"""Steps in a row whose gradients may overflow in float16, while its scale is being found."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that was made: its number from 1 on, the mean losses, rate and images a second."""
+    """A step that was made: its number from 1 on, its loss terms by name, the rate of what started
+    from scratch, and images a second.
+    """
 
     number: int
-    objectness: float
-    mask: float
+    terms: Mapping[str, float]
     rate: float
     images_per_second: float
 
@@ -50,7 +51,7 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     Invariant: the weights after a step do not depend on interruptions, nor, but for rounding, on
     how many processes share a batch.
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(fabric.device.type == "cpu", warn_only=True)
     checkpoint = run / CHECKPOINT
     if not checkpoint.exists():
         load_first_weights(recipe)
@@ -59,95 +60,87 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     plain_optimizer = recipe.optimizer(parameter_groups(network))
     rates = [group["lr"] for group in plain_optimizer.param_groups]
     rates[1] *= recipe.pretrained_rate
-    step, optimizer = fabric.setup(TrainingStep(network, recipe.loss), plain_optimizer)
+    step, optimizer = fabric.setup(TrainingStep(network), plain_optimizer)
     state = TrainingState(network, average, plain_optimizer)
     done = state.restore(checkpoint) if checkpoint.exists() else 0
 
+    names = network.term_names()
+    patience = Patience(OVERFLOWS if recipe.precision == "16-mixed" else 0)
     begun = time.perf_counter()
-    for number, samples in enumerate(batches(recipe, fabric, done), start=done + 1):
+    for number, parts in enumerate(batches(recipe, fabric, done), start=done + 1):
         factor = recipe.schedule(number - 1, recipe.steps)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
-        losses = backward(step, samples, recipe, fabric)
+        terms = backward(step, parts, fabric)
         norm = fabric.clip_gradients(
             step, optimizer, max_norm=recipe.clip, error_if_nonfinite=False
         )
-        require_finite(norm, number)
+        patience.require_finite(norm, number)
         optimizer.step()
         optimizer.zero_grad()
         average.update_parameters(network)
-        means = fabric.all_reduce(losses)
+        means = fabric.all_reduce(terms)
         seconds = time.perf_counter() - begun
         shipped = average.module
         assert isinstance(shipped, InstanceFCN)
-        yield (
-            Step(number, float(means[0]), float(means[1]), factor, recipe.batch / seconds),
-            shipped,
-        )
+        values = {name: float(mean) for name, mean in zip(names, means, strict=True)}
+        yield Step(number, values, rates[0] * factor, recipe.batch / seconds), shipped
         if fabric.is_global_zero and (number % recipe.save_every == 0 or number == recipe.steps):
             state.save(checkpoint, number)
         begun = time.perf_counter()
 
 
-def require_finite(norm: Tensor | None, number: int) -> None:
-    """Raises ValueError if a step's gradients have no finite norm: nothing good would follow."""
-    if norm is not None and not norm.isfinite():
-        raise UserError(
-            f"step {number}: gradients are not finite, training has diverged; take a lower rate "
-            "(--optimizer.init_args.lr) or clip gradients (--clip)"
-        )
+class Patience:
+    """How many steps in a row may have gradients that are not finite.
 
-
-def backward(step: Any, samples: Sequence[Sample], recipe: Recipe, fabric: Fabric) -> Tensor:
-    """Add the gradients of this process's share of a batch; returns its two mean losses (2,).
-
-    ``step`` is a ``TrainingStep`` that Fabric has set up. Samples of one size go through it
-    together, each size by itself, as the paper held one image a GPU (section 3.3): a sample's
-    gradient does not depend on the sizes of the others.
+    In float16 some overflow while the scale is found, and are left out; elsewhere none may.
     """
-    groups = by_size(samples)
-    means = torch.zeros(2, device=fabric.device)
-    for number, group in enumerate(groups, start=1):
-        with fabric.no_backward_sync(step, enabled=number < len(groups)):
-            losses = step(
-                fabric.to_device(torch.stack([sample.image for sample in group])),
-                partial(
-                    make_targets, samples=group, matching=recipe.matching, sampling=recipe.sampling
-                ),
-            ) * (len(group) / len(samples))
-            fabric.backward(losses.sum())
-        means += losses.detach()
-    return means
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.lost = 0
+
+    def require_finite(self, norm: Tensor | None, number: int) -> None:
+        """UserError if nothing good would follow."""
+        self.lost = 0 if norm is None or norm.isfinite() else self.lost + 1
+        if self.lost > self.steps:
+            raise UserError(
+                f"step {number}: gradients are not finite, training has diverged; take a lower "
+                "rate (--optimizer.init_args.lr) or clip gradients (--clip)"
+            )
 
 
-def by_size(samples: Sequence[Sample]) -> list[list[Sample]]:
-    """The samples of each size, sizes in the order in which they first come."""
-    groups: dict[torch.Size, list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault(sample.image.shape, []).append(sample)
-    return list(groups.values())
+def backward(step: Any, parts: Sequence[Batch], fabric: Fabric) -> Tensor:
+    """Add the gradients of this process's share of a batch; returns its mean terms (any,).
+
+    ``step`` is a ``TrainingStep`` that Fabric has set up; ``parts`` are of one size each.
+    """
+    images = sum(len(part) for part in parts)
+    means: list[Tensor] = []
+    for number, part in enumerate(parts, start=1):
+        batch = part.to(fabric.device)
+        with fabric.no_backward_sync(step, enabled=number < len(parts)):
+            # A function, since Fabric would take frozen dataclasses apart.
+            terms = step(batch.images, lambda targets=batch.targets: targets)
+            terms = terms * (len(batch) / images)
+            fabric.backward(terms.sum())
+        means.append(terms.detach())
+    return torch.stack(means).sum(0)
 
 
 class TrainingStep(nn.Module):
-    """From pixels to the two terms of the paper's equation 1, as one module.
-
-    DDP then sees every use of a parameter, in the network as in its mask heads. ``targets`` makes
-    targets of levels; a function, since Fabric would take frozen dataclasses apart.
+    """From pixels to the loss terms, as one module: DDP then sees every use of a parameter, in the
+    network as in its heads.
     """
 
-    def __init__(self, network: InstanceFCN, loss: Loss) -> None:
+    def __init__(self, network: InstanceFCN) -> None:
         super().__init__()
         self.network = network
-        self.loss = loss
 
-    def forward(
-        self, images: Tensor, targets: Callable[[Sequence[Level]], Sequence[Targets]]
-    ) -> Tensor:
-        """Images (B, 3, H, W) uint8 -> the objectness and the mask loss (2,)."""
+    def forward(self, images: Tensor, targets: Callable[[], Sequence[Targets]]) -> Tensor:
+        """Images (B, 3, H, W) uint8 -> the terms in the order of ``network.term_names()``."""
         pixels = (images.float() / 255).to(memory_format=torch.channels_last)
-        levels = self.network(pixels)
-        losses = self.loss(levels, targets(levels))
-        return torch.stack([losses.objectness, losses.mask])
+        return torch.stack(list(self.network.losses(self.network(pixels), targets()).values()))
 
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
@@ -167,7 +160,7 @@ def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], N
     return update
 
 
-def batches(recipe: Recipe, fabric: Fabric, done: int) -> Iterator[list[Sample]]:
+def batches(recipe: Recipe, fabric: Fabric, done: int) -> Iterator[list[Batch]]:
     """The process's share of each batch that is left, made in worker processes."""
     share, rest = divmod(recipe.batch, fabric.world_size)
     if rest:
@@ -183,30 +176,11 @@ def batches(recipe: Recipe, fabric: Fabric, done: int) -> Iterator[list[Sample]]
             stream,
             batch_sampler=[range(s + first, s + first + share) for s in starts],  # type: ignore
             num_workers=recipe.workers,
-            collate_fn=partial(padded, multiple=recipe.network.backbone.multiple),
+            collate_fn=Collate.of(recipe.network, recipe.matching, recipe.sampling),
             worker_init_fn=_one_thread,
+            pin_memory=fabric.device.type == "cuda",
         )
     )
-
-
-def padded(samples: Sequence[Sample], multiple: int) -> list[Sample]:
-    """Samples whose sides are made up to a multiple at the right and the bottom.
-
-    What is added is grey, as in inference, and void: nothing is learnt beyond the image.
-    """
-    result = []
-    for sample in samples:
-        height, width = sample.void.shape
-        margin = (0, -width % multiple, 0, -height % multiple)
-        result.append(
-            replace(
-                sample,
-                image=F.pad(sample.image, margin, value=GREY),
-                masks=F.pad(sample.masks, margin),
-                void=F.pad(sample.void, margin, value=True),
-            )
-        )
-    return result
 
 
 def load_first_weights(recipe: Recipe) -> None:

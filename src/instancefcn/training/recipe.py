@@ -22,7 +22,6 @@ from instancefcn.core.errors import UserError
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.stream import Augmentation
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.training.losses import Loss
 from instancefcn.training.schedules import Schedule
 from instancefcn.training.targets import Matching, Sampling
 
@@ -33,7 +32,6 @@ class Recipe:
 
     Args:
         network: the network, its weights not yet loaded.
-        loss: what is minimised.
         train: the data sets that it learns from.
         evaluate: the data sets that it is measured on while it learns.
         augmentation: how annotated images become samples.
@@ -69,7 +67,6 @@ class Recipe:
     """
 
     network: InstanceFCN
-    loss: Loss
     train: list[Dataset]
     evaluate: list[Dataset]
     augmentation: Augmentation

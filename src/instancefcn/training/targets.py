@@ -1,25 +1,22 @@
-"""Which windows are positive, and what their masks should be.
+"""Which windows are positive, and what each head should say of them.
 
 The paper says that windows are sampled 1:1 (section 3.3) and takes over DeepMask's definition of
 a positive one (Pinheiro et al., NIPS 2015, section 3.2): the object is centred in the window and
-as large as a window of this size is meant for.
+as large as a window of this size is meant for. All of this is made of grids and samples, in data
+workers, which know nothing of the network's weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import masks_to_boxes
 
-from instancefcn.core.assembling import assemble
-from instancefcn.core.types import Level, Sample, Windows
-
-NEGATIVE, IGNORED = -1, -2
-"""Labels of windows without an object; a label from 0 on is the index of the window's object."""
+from instancefcn.core.grid import Grid
+from instancefcn.core.types import Sample
+from instancefcn.network.head import IGNORED, NEGATIVE, MakeTargets, Targets
 
 
 @dataclass(frozen=True)
@@ -49,91 +46,89 @@ class Sampling:
     windows: int | None = 256
 
 
-@dataclass(frozen=True)
-class Targets:
-    """What one level should have said about a batch.
-
-    labels (B, h, w) int64: an object's index, NEGATIVE or IGNORED, at each objectness position.
-    windows: the n positive ones. masks (n, m, m) float: the part of each cell that the object
-    covers, 0..1. valid (n, m, m) bool: False in cells outside the image or partly void or crowd.
-    """
-
-    labels: Tensor
-    windows: Windows
-    masks: Tensor
-    valid: Tensor
-
-    def to(self, device: torch.device) -> Targets:
-        return Targets(
-            self.labels.to(device),
-            self.windows.to(device),
-            self.masks.to(device),
-            self.valid.to(device),
-        )
-
-
 def make_targets(
-    levels: Sequence[Level], samples: Sequence[Sample], matching: Matching, sampling: Sampling
+    grids: Sequence[Grid],
+    samples: Sequence[Sample],
+    makers: Sequence[Sequence[MakeTargets]],
+    matching: Matching,
+    sampling: Sampling,
 ) -> list[Targets]:
-    """Targets of each level for a batch, made on the CPU, where the samples are, and put where the
-    level is. What is drawn depends on each sample's seed alone.
+    """The targets of each grid for a batch; ``makers`` are those of the heads on each grid.
+
+    What is drawn depends on each sample's seed alone.
     """
     labels = [
         subsample(
-            [label_windows(level, sample, matching) for level in levels],
+            [label_windows(grid, sample, matching) for grid in grids],
             sampling,
             torch.Generator().manual_seed(sample.seed),
         )
         for sample in samples
     ]
     return [
-        _level_targets(level, samples, torch.stack(of_level)).to(level.maps.device)
-        for level, of_level in zip(levels, zip(*labels, strict=True), strict=True)
+        _grid_targets(grid, samples, torch.stack(of_grid), made)
+        for grid, of_grid, made in zip(grids, zip(*labels, strict=True), makers, strict=True)
     ]
 
 
-def label_windows(level: Level, sample: Sample, matching: Matching) -> Tensor:
-    """Labels (h, w) of a level's windows on one image: object index, NEGATIVE or IGNORED.
+def label_windows(grid: Grid, sample: Sample, matching: Matching) -> Tensor:
+    """Labels (rows, columns) of a grid's windows on one image: object, NEGATIVE or IGNORED.
 
     Of several objects that a window is positive for, it takes the one nearest to its centre. An
-    object that fits is positive at the nearest position, however coarse the grid. A window
-    centred on a crowd or on void is ignored.
+    object that fits is positive at the nearest window, however coarse the grid. A window centred
+    on a crowd or on void is ignored.
     """
-    height, width = level.objectness.shape[1:]
-    y, x = (centre.cpu() for centre in level.centres())
-    labels = torch.full((height, width), NEGATIVE)
+    y, x = grid.centres()
+    labels = torch.full((grid.rows, grid.columns), NEGATIVE)
     unjudged = sample.unjudged
     rows = y.long().clamp(max=unjudged.shape[0] - 1)
     columns = x.long().clamp(max=unjudged.shape[1] - 1)
     labels[unjudged[rows[:, None], columns]] = IGNORED
 
-    objects = (sample.masks.flatten(1).any(1) & ~sample.crowds).nonzero()[:, 0]
-    if len(objects) == 0:
-        return labels
-    boxes = masks_to_boxes(sample.masks[objects])
-    boxes[:, 2:] += 1  # masks_to_boxes names the last pixel, our boxes are half open
-    window = torch.tensor([level.m * level.cell[0], level.m * level.cell[1]])
+    objects = (~sample.crowds).nonzero()[:, 0]
+    boxes = sample.boxes[objects]
+    window = torch.tensor(grid.side)
     sides = ((boxes[:, 2:] - boxes[:, :2]) / window).amax(1)
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    off = torch.maximum(
-        (x - middle[:, 0, None]).abs()[:, None, :] / window[0],
-        (y - middle[:, 1, None]).abs()[:, :, None] / window[1],
-    )
     low, high = matching.sides
     near = (sides >= low / matching.margin) & (sides <= high * matching.margin)
-    labels[(near[:, None, None] & (off <= matching.centre * matching.margin)).any(0)] = IGNORED
+    middle = (boxes[near, :2] + boxes[near, 2:]) / 2
+    off_x = (x - middle[:, 0, None]).abs() / window[0]
+    off_y = (y - middle[:, 1, None]).abs() / window[1]
+    reach = matching.centre * matching.margin
+    # A window is near an object where its row and its column are: a sum over objects of products.
+    close = (off_y <= reach).float().T @ (off_x <= reach).float()
+    labels[close > 0] = IGNORED
 
-    fits = (sides >= low) & (sides <= high)
-    nearest = off == off.amin((1, 2), keepdim=True)
-    positive = fits[:, None, None] & ((off <= matching.centre) | nearest)
-    distance, index = off.masked_fill(~positive, torch.inf).min(0)
-    return torch.where(distance.isfinite(), objects[index], labels)
+    fits = (sides[near] >= low) & (sides[near] <= high)
+    _label_positives(labels, objects[near][fits], off_y[fits], off_x[fits], matching.centre)
+    return labels
+
+
+def _label_positives(
+    labels: Tensor, objects: Tensor, off_y: Tensor, off_x: Tensor, centre: float
+) -> None:
+    """Write each object's index where it is nearest and centred, or nearest of all windows.
+
+    off_y (n, rows), off_x (n, columns): how far objects are off, as fractions of the window. An
+    object looks at its own few windows alone, so that hundreds of objects cost little.
+    """
+    distance = torch.full(labels.shape, torch.inf)
+    for index, down, across in zip(objects.tolist(), off_y, off_x, strict=True):
+        least_y, least_x = down.min(), across.min()
+        # Off by the larger of x and y: the nearest windows are off by the larger of the least.
+        reach = max(centre, float(least_y), float(least_x))
+        y, x = (down <= reach).nonzero()[:, 0], (across <= reach).nonzero()[:, 0]
+        block = (slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1))
+        off = torch.maximum(down[block[0], None], across[block[1]])
+        nearer = off < distance[block]
+        distance[block] = torch.where(nearer, off, distance[block])
+        labels[block] = torch.where(nearer, index, labels[block])
 
 
 def subsample(
     labels: Sequence[Tensor], sampling: Sampling, generator: torch.Generator
 ) -> list[Tensor]:
-    """Draw the windows of one image that take part, over all its levels; ignore the others."""
+    """Draw the windows of one image that take part, over all its grids; ignore the others."""
     flat = torch.cat([label.flatten() for label in labels])
     positive = _draw(flat >= 0, sampling.positives, generator)
     rest = None if sampling.windows is None else sampling.windows - int(positive.sum())
@@ -141,16 +136,6 @@ def subsample(
     flat = flat.masked_fill(~(positive | negative), IGNORED)
     parts = torch.split(flat, [label.numel() for label in labels])
     return [part.view_as(label) for part, label in zip(parts, labels, strict=True)]
-
-
-def coverage(masks: Tensor, cell: tuple[int, int]) -> Tensor:
-    """The part of each cell (width, height) that a mask covers: (n, H, W) bool -> float 0..1.
-
-    Cells reach over the right and lower border of the image where its size is no multiple.
-    """
-    width, height = cell
-    pad = (0, -masks.shape[2] % width, 0, -masks.shape[1] % height)
-    return F.avg_pool2d(F.pad(masks.float(), pad)[:, None], (height, width))[:, 0]
 
 
 def _draw(among: Tensor, number: int | None, generator: torch.Generator) -> Tensor:
@@ -162,30 +147,16 @@ def _draw(among: Tensor, number: int | None, generator: torch.Generator) -> Tens
     return torch.zeros_like(among).index_fill_(0, chosen, True)
 
 
-def _level_targets(level: Level, samples: Sequence[Sample], labels: Tensor) -> Targets:
-    cell = (int(level.cell[0]), int(level.cell[1]))
-    assert cell == level.cell, "training levels have whole pixels a cell"
+def _grid_targets(
+    grid: Grid, samples: Sequence[Sample], labels: Tensor, makers: Sequence[MakeTargets]
+) -> Targets:
     image, y, x = (labels >= 0).nonzero(as_tuple=True)
-    windows = level.windows(image, y, x)
-    masks, valid = [torch.zeros(0, level.m, level.m)], [torch.zeros(0, level.m, level.m).bool()]
-    for b, sample in enumerate(samples):
-        mine = windows[(image == b).nonzero()[:, 0]]
-        objects, index = torch.unique(labels[b][labels[b] >= 0], return_inverse=True)
-        if len(mine) == 0:
-            continue
-        # Assembling with one part crops; what it puts outside the level is below any coverage.
-        crop = assemble(
-            coverage(sample.masks[objects], cell)[:, None],
-            Windows(index, mine.y, mine.x),
-            level.m,
-            1,
-        )
-        unjudged = assemble(
-            coverage(sample.unjudged[None], cell)[:, None],
-            Windows(torch.zeros_like(index), mine.y, mine.x),
-            level.m,
-            1,
-        )
-        masks.append(crop.clamp(min=0))
-        valid.append(unjudged == 0)
-    return Targets(labels, windows, torch.cat(masks), torch.cat(valid))
+    windows = grid.windows(image, y, x)
+    objects = labels[labels >= 0]
+    values: list[Mapping[str, Tensor]] = []
+    for index, sample in enumerate(samples):
+        mine = (image == index).nonzero()[:, 0]
+        made = [make(grid, sample, windows[mine], objects[mine]) for make in makers]
+        values.append({name: value for part in made for name, value in part.items()})
+    together = {name: torch.cat([part[name] for part in values]) for name in values[0]}
+    return Targets(labels, windows, together)

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,9 @@ from builders import make_sample
 from instancefcn.core.types import Sample
 from instancefcn.data.stream import SampleStream
 from instancefcn.network.tensors import read_tensors
-from instancefcn.training.loop import TrainingStep, backward, by_size, padded
+from instancefcn.training.batches import Collate, by_size, padded
+from instancefcn.training.loop import TrainingStep, backward
 from instancefcn.training.recipe import Recipe, read_recipe
-from instancefcn.training.targets import make_targets
 from shapes import write_recipe, write_shapes
 
 SMALL = [make_sample(32, 64, [(4, 4, 24, 28)], seed=1), make_sample(32, 64, seed=2)]
@@ -38,19 +37,23 @@ def recipe(recipe_file: Path) -> Recipe:
     return read_recipe(str(recipe_file)).recipe
 
 
+def collate(recipe: Recipe) -> Collate:
+    return Collate.of(recipe.network, recipe.matching, recipe.sampling)
+
+
 def gradients(recipe: Recipe, samples: Sequence[Sample]) -> tuple[dict[str, Tensor], Tensor]:
     """The network's gradients of a batch, and its losses."""
     fabric = Fabric(accelerator="cpu", devices=1)
     recipe.network.zero_grad()
-    step = fabric.setup(TrainingStep(recipe.network, recipe.loss))
-    losses = backward(step, samples, recipe, fabric)
+    step = fabric.setup(TrainingStep(recipe.network))
+    losses = backward(step, collate(recipe)(samples), fabric)
     named = recipe.network.named_parameters()
     return {name: p.grad.clone() for name, p in named if p.grad is not None}, losses
 
 
 def test_what_is_added_is_grey_and_void() -> None:
     sample = make_sample(30, 61, [(0, 0, 61, 30)], void=[(3, 3, 5, 5)])
-    (result,) = padded([sample], 32)
+    result = padded(sample, 32)
     assert result.image.shape == (3, 32, 64)
     assert torch.equal(result.image[:, :30, :61], sample.image)
     assert (result.image[:, 30:] == 128).all()
@@ -63,10 +66,9 @@ def test_what_is_added_is_grey_and_void() -> None:
 
 def test_a_sample_that_fits_stays_as_it_is() -> None:
     for sample in (make_sample(64, 32, [(1, 2, 9, 9)]), make_sample(32, 32)):
-        (result,) = padded([sample], 32)
-        for name in ("image", "masks", "crowds", "void"):
+        result = padded(sample, 32)
+        for name in ("image", "masks", "crowds", "categories", "void"):
             assert torch.equal(getattr(result, name), getattr(sample, name))
-    assert padded([], 32) == []
 
 
 def test_samples_of_one_size_stand_together() -> None:
@@ -92,10 +94,8 @@ def test_samples_of_one_size_make_one_batch(recipe: Recipe) -> None:
     """Bit for bit what a plain step gives."""
     grouped, losses = gradients(recipe, SMALL)
     recipe.network.zero_grad()
-    plain = TrainingStep(recipe.network, recipe.loss)(
-        torch.stack([sample.image for sample in SMALL]),
-        partial(make_targets, samples=SMALL, matching=recipe.matching, sampling=recipe.sampling),
-    )
+    (batch,) = collate(recipe)(SMALL)
+    plain = TrainingStep(recipe.network)(batch.images, lambda: batch.targets)
     plain.sum().backward()
     assert torch.equal(losses, plain.detach())
     for name, parameter in recipe.network.named_parameters():

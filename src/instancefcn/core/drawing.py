@@ -1,7 +1,6 @@
-"""The pixel convention, and all that follows from it: windows, tight boxes, pasting.
+"""Mask logits of windows -> binary masks of a whole image, as run-length encoding.
 
-Coordinates are continuous, x right, y down; pixel i spans [i, i + 1), so its centre is i + 0.5.
-Boxes are (x0, y0, x1, y1), half open. Shapes follow the legend in ``types``.
+Pixel i spans [i, i + 1), so its centre is i + 0.5. Shapes follow the legend in ``types``.
 """
 
 from __future__ import annotations
@@ -11,44 +10,15 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from instancefcn.core.rle import compress, decode
-from instancefcn.core.types import Proposals, Rle
+from instancefcn.core.types import Rle
 
 CHUNK = 64  # masks drawn at a time
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Integers: TypeAlias = NDArray[np.intp]
-
-
-def window_boxes(y: Tensor, x: Tensor, m: int, cell: tuple[float, float]) -> Tensor:
-    """Boxes (n, 4) float32, in pixels, of windows of m x m cells centred on the cells (y, x).
-
-    ``cell`` is a cell's width and height in pixels. Cell (0, 0) begins at (0, 0); windows may
-    leave the image.
-    """
-    first = torch.stack((x, y), 1) - m // 2
-    return torch.cat((first, first + m), 1) * first.new_tensor(cell * 2, dtype=torch.float32)
-
-
-def tight_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
-    """Boxes (n, 4) around the cells with logit > 0, in pixels, clipped to the image.
-
-    logits (n, m, m) of windows (n, 4) in pixels. A mask without such a cell has the box
-    (0, 0, 0, 0). No cell above 0 lies outside its box, the part off the image excepted.
-    """
-    m = logits.shape[-1]
-    origin, cell = windows[:, :2], (windows[:, 2:] - windows[:, :2]) / m
-    sides = []
-    for axis in (1, 2):  # columns, then rows
-        hit = (logits.amax(axis) > 0).to(torch.uint8)
-        sides.append((hit.argmax(1), m - hit.flip(1).argmax(1)))
-    first, last = (torch.stack(ends, 1) for ends in zip(*sides, strict=True))
-    boxes = torch.cat((origin + first * cell, origin + last * cell), 1)
-    boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
-    return boxes * hit.any(1, keepdim=True)
 
 
 def paste(logits: Tensor, window: Tensor, height: int, width: int) -> NDArray[np.bool_]:
@@ -67,11 +37,14 @@ def mask_rle(logits: Tensor, window: Tensor, height: int, width: int) -> Rle:
     return _draw(logits[None], window[None], height, width)[0]
 
 
-def proposals_to_rle(proposals: Proposals) -> Iterator[Rle]:
-    """The full-size masks as RLE, in order, made a few at a time."""
-    for start in range(0, len(proposals), CHUNK):
-        part = proposals[start : start + CHUNK]
-        yield from _draw(part.logits, part.windows, part.height, part.width)
+def draw(logits: Tensor, windows: Tensor, height: int, width: int) -> Iterator[Rle]:
+    """The full-size masks of logits (n, m, m) of windows (n, 4), in order, a few at a time.
+
+    Invariant: each is ``mask_rle`` of its own logits and window.
+    """
+    for start in range(0, len(logits), CHUNK):
+        part = slice(start, start + CHUNK)
+        yield from _draw(logits[part], windows[part], height, width)
 
 
 def _draw(logits: Tensor, windows: Tensor, height: int, width: int) -> list[Rle]:

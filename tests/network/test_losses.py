@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from functools import partial
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 import pytest
 import torch
 from torch import Tensor
 
 from builders import make_level, random_maps
-from instancefcn.core.types import Level
-from instancefcn.training.losses import Loss, Losses, PaperLoss, QualityLoss, mask_iou
-from instancefcn.training.targets import IGNORED, NEGATIVE, Targets
+from instancefcn.core.level import Level
+from instancefcn.network.head import IGNORED, NEGATIVE, Targets
+from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
+from instancefcn.network.losses import Logistic, LogisticDice, Quality, Sampled, mask_iou
 
-LOSSES = [PaperLoss(), QualityLoss()]
+
+class Loss:
+    """The terms of the two heads, without a network: objectness, mask, and their sum."""
+
+    def __init__(self, paper: bool) -> None:
+        self.paper = paper
+        self.mask_head = ScoreMapHead(1, 1, k=1, loss=Logistic() if paper else LogisticDice())
+        self.objectness_head = ObjectnessHead(1, 1, loss=Sampled() if paper else Quality())
+
+    def __call__(self, levels: Sequence[Level], targets: Sequence[Targets]) -> Losses:
+        means = []
+        for head in (self.objectness_head, self.mask_head):
+            terms = [
+                head.loss(level, wanted, level.logits(wanted.windows))
+                for level, wanted in zip(levels, targets, strict=True)
+            ]
+            means.append(reduce(operator.add, terms).mean())
+        return Losses(*means)
+
+
+@dataclass(frozen=True)
+class Losses:
+    objectness: Tensor
+    mask: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.objectness + self.mask
+
+
+LOSSES = [Loss(paper=True), Loss(paper=False)]
 
 
 def make_levels(batch: int = 2) -> list[Level]:
@@ -31,13 +64,15 @@ def make_levels(batch: int = 2) -> list[Level]:
 def targets_of(level: Level, labels: Tensor, seed: int) -> Targets:
     """Random masks, some of their cells invalid, for the positive ones among ``labels``."""
     generator = torch.Generator().manual_seed(seed)
-    windows = level.windows(*(labels >= 0).nonzero(as_tuple=True))
-    size = (len(windows), level.m, level.m)
+    windows = level.grid.windows(*(labels >= 0).nonzero(as_tuple=True))
+    size = (len(windows), level.grid.m, level.grid.m)
     return Targets(
         labels=labels,
         windows=windows,
-        masks=torch.rand(size, generator=generator),
-        valid=torch.rand(size, generator=generator) < 0.8,
+        values={
+            "cover": torch.rand(size, generator=generator),
+            "valid": torch.rand(size, generator=generator) < 0.8,
+        },
     )
 
 
@@ -65,9 +100,8 @@ def part_of(
     return alone, [
         Targets(
             labels=t.labels[image : image + 1],
-            windows=level.windows(*(t.labels[image : image + 1] >= 0).nonzero(as_tuple=True)),
-            masks=t.masks[t.windows.image == image],
-            valid=t.valid[t.windows.image == image],
+            windows=level.grid.windows(*(t.labels[image : image + 1] >= 0).nonzero(as_tuple=True)),
+            values={name: value[t.windows.image == image] for name, value in t.values.items()},
         )
         for level, t in zip(alone, targets, strict=True)
     ]
@@ -111,14 +145,14 @@ def iou(cells: Cells) -> float:
 def naive(loss: Loss, levels: list[Level], targets: list[Targets]) -> tuple[float, float]:
     """Objectness and mask term, image by image and window by window."""
     batch = len(levels[0].maps)
-    paper = isinstance(loss, PaperLoss)
+    paper = loss.paper
     objectness_of_images, mask_of_images = [], []
     for image in range(batch):
         objectness, masks, taken = 0.0, [], 0
         for level, target in zip(levels, targets, strict=True):
             logits = iter(level.logits(target.windows)[target.windows.image == image])
-            true = iter(target.masks[target.windows.image == image])
-            valid = iter(target.valid[target.windows.image == image])
+            true = iter(target.values["cover"][target.windows.image == image])
+            valid = iter(target.values["valid"][target.windows.image == image])
             labels = target.labels[image].flatten().tolist()
             for label, z in zip(labels, level.objectness[image].flatten().tolist(), strict=True):
                 if label >= 0:
@@ -160,9 +194,10 @@ def one_window(logit: float, target: float, score: float) -> tuple[list[Level], 
     """A level of one cell with one window of one cell, which is positive."""
     level = make_level(torch.full((1, 1, 1, 1), logit), torch.full((1, 1, 1), score), m=1)
     labels = torch.zeros(1, 1, 1, dtype=torch.int64)
-    windows = level.windows(*(labels >= 0).nonzero(as_tuple=True))
+    windows = level.grid.windows(*(labels >= 0).nonzero(as_tuple=True))
     mask = torch.full((1, 1, 1), target)
-    return [level], [Targets(labels, windows, mask, valid=torch.ones_like(mask).bool())]
+    values = {"cover": mask, "valid": torch.ones_like(mask).bool()}
+    return [level], [Targets(labels, windows, values)]
 
 
 LOG_2, LOG_3, LOG_4 = math.log(2), math.log(3), math.log(4)
@@ -179,7 +214,7 @@ LOG_2, LOG_3, LOG_4 = math.log(2), math.log(3), math.log(4)
 def test_paper_loss_by_hand(
     logit: float, target: float, score: float, objectness: float, mask: float
 ) -> None:
-    assert_equals(PaperLoss()(*one_window(logit, target, score)), (objectness, mask))
+    assert_equals(LOSSES[0](*one_window(logit, target, score)), (objectness, mask))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +229,7 @@ def test_paper_loss_by_hand(
 def test_quality_loss_by_hand(
     logit: float, target: float, score: float, objectness: float, mask: float
 ) -> None:
-    assert_equals(QualityLoss()(*one_window(logit, target, score)), (objectness, mask))
+    assert_equals(LOSSES[1](*one_window(logit, target, score)), (objectness, mask))
 
 
 @pytest.mark.parametrize(
@@ -210,18 +245,16 @@ def test_quality_loss_by_hand(
 def test_mask_iou_by_hand(
     drawn: list[int], true: list[int], valid: list[int], expected: float
 ) -> None:
-    level = make_level(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 1))
-    targets = Targets(
-        labels=torch.zeros(1, 1, 1, dtype=torch.int64),
-        windows=level.windows(*torch.zeros(3, 1, dtype=torch.int64)),
-        masks=torch.tensor([true]).view(1, 2, 2).float(),
-        valid=torch.tensor([valid]).view(1, 2, 2).bool(),
-    )
+    cover, known = (torch.tensor([each]).view(1, 2, 2) for each in (true, valid))
     logits = torch.tensor([drawn]).view(1, 2, 2) - 0.5
-    assert mask_iou(logits, targets).tolist() == pytest.approx([expected])
+    assert mask_iou(logits, cover.float(), known.bool()).tolist() == pytest.approx([expected])
 
 
 # --- what must not matter
+
+
+def with_values(targets: Targets, **changes: Tensor) -> Targets:
+    return replace(targets, values={**targets.values, **changes})
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -229,7 +262,12 @@ def test_invalid_cells_have_no_influence(loss: Loss) -> None:
     levels = make_levels()
     targets = make_targets(levels)
     expected = loss(levels, targets)
-    changed = [replace(t, masks=torch.where(t.valid, t.masks, 1 - t.masks)) for t in targets]
+    changed = [
+        with_values(
+            t, cover=torch.where(t.values["valid"], t.values["cover"], 1 - t.values["cover"])
+        )
+        for t in targets
+    ]
     assert torch.equal(loss(levels, changed).total, expected.total)
 
     logits = [
@@ -242,8 +280,8 @@ def test_invalid_cells_have_no_influence(loss: Loss) -> None:
     loss(given, targets).total.backward()  # type: ignore[no-untyped-call]
     for z, t in zip(logits, targets, strict=True):
         assert z.grad is not None
-        assert not z.grad[~t.valid].any()
-        assert z.grad[t.valid].all()
+        assert not z.grad[~t.values["valid"]].any()
+        assert z.grad[t.values["valid"]].all()
 
 
 def _given(maps: Tensor, windows: object, m: int, logits: Tensor) -> Tensor:
@@ -266,7 +304,7 @@ def test_ignored_windows_have_no_influence(loss: Loss) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_mask_without_a_valid_cell_costs_nothing(loss: Loss) -> None:
     levels, targets = one_window(1.0, 1.0, 0.0)
-    blind = [replace(t, valid=torch.zeros_like(t.valid)) for t in targets]
+    blind = [with_values(t, valid=torch.zeros_like(t.values["valid"])) for t in targets]
     assert loss(levels, blind).mask.item() == 0
 
 

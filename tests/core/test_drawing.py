@@ -1,4 +1,4 @@
-"""Geometry against naive loops, pycocotools, and cases worked out by hand."""
+"""Masks as drawn, against a naive loop and cases worked out by hand."""
 
 from __future__ import annotations
 
@@ -8,75 +8,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from instancefcn.core.geometry import (
-    CHUNK,
-    mask_rle,
-    paste,
-    proposals_to_rle,
-    tight_boxes,
-    window_boxes,
-)
-from instancefcn.core.rle import decode, encode, rle_to_coco
-from instancefcn.core.types import Proposals, Rle
-
-# --- Windows and boxes
-
-
-def test_windows_by_hand() -> None:
-    y, x = torch.tensor([0, 2]), torch.tensor([0, 5])
-    boxes = window_boxes(y, x, 3, (8.0, 4.0))
-    assert boxes.tolist() == [[-8, -4, 16, 8], [32, 4, 56, 16]]
-    assert boxes.dtype == torch.float32
-
-
-def test_no_windows() -> None:
-    none = torch.zeros(0, dtype=torch.int64)
-    assert window_boxes(none, none, 3, (8.0, 8.0)).shape == (0, 4)
-    assert tight_boxes(torch.zeros(0, 3, 3), torch.zeros(0, 4), 9, 9).shape == (0, 4)
-
-
-def test_a_window_spans_m_cells_around_the_centre_of_its_own() -> None:
-    y, x = torch.arange(5), torch.arange(5) * 3
-    boxes = window_boxes(y, x, 21, (2.5, 7.0))
-    assert torch.equal(boxes[:, 2:] - boxes[:, :2], torch.tensor([[52.5, 147.0]] * 5))
-    centres = torch.stack(((x + 0.5) * 2.5, (y + 0.5) * 7.0), 1)
-    assert torch.equal((boxes[:, 2:] + boxes[:, :2]) / 2, centres)
-
-
-def naive_tight_box(logits: Tensor, window: Tensor, height: int, width: int) -> list[float]:
-    m = len(logits)
-    x0, y0, x1, y1 = window.tolist()
-    values = logits.tolist()
-    cells = [(i, j) for i in range(m) for j in range(m) if values[i][j] > 0]
-    if not cells:
-        return [0, 0, 0, 0]
-    rows, columns = [i for i, _ in cells], [j for _, j in cells]
-    cw, ch = (x1 - x0) / m, (y1 - y0) / m
-    box = [x0 + min(columns) * cw, y0 + min(rows) * ch]
-    box += [x0 + (max(columns) + 1) * cw, y0 + (max(rows) + 1) * ch]
-    return [min(max(v, 0), end) for v, end in zip(box, [width, height] * 2, strict=True)]
-
-
-def test_tight_boxes_equal_the_naive_loop() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(60, 7, 7, generator=generator) - torch.linspace(0, 4, 60)[:, None, None]
-    corner = torch.rand(60, 2, generator=generator) * 60 - 20
-    windows = torch.cat((corner, corner + 5 + torch.rand(60, 2, generator=generator) * 40), 1)
-    expected = [naive_tight_box(a, w, 37, 50) for a, w in zip(logits, windows, strict=True)]
-    boxes = tight_boxes(logits, windows, 37, 50)
-    torch.testing.assert_close(boxes, torch.tensor(expected))
-    assert [0, 0, 0, 0] in expected
-    torch.testing.assert_close(tight_boxes(logits.half(), windows, 37, 50), boxes)
-
-
-def test_a_logit_of_zero_is_background() -> None:
-    window = torch.tensor([[0.0, 0.0, 6.0, 6.0]])
-    assert tight_boxes(torch.zeros(1, 3, 3), window, 6, 6).tolist() == [[0, 0, 0, 0]]
-    assert not paste(torch.zeros(3, 3), window[0], 6, 6).any()
-
+from instancefcn.core.drawing import CHUNK, draw, mask_rle, paste
+from instancefcn.core.rle import decode, encode
+from instancefcn.core.types import Rle
 
 # --- Pasting
 
@@ -201,47 +137,28 @@ def test_pasting_commutes_with_transposing() -> None:
         np.testing.assert_array_equal(mask, across.T)
 
 
-def test_the_mask_lies_in_its_tight_box_grown_by_a_cell() -> None:
-    proposals = random_proposals(40)
-    for rle, box in zip(proposals_to_rle(proposals), proposals.boxes.tolist(), strict=True):
-        x, y, w, h = coco_mask.toBbox(rle_to_coco(rle))
-        if w:
-            cell = 12.0  # the largest of random_proposals
-            assert box[0] - cell <= x
-            assert box[1] - cell <= y
-            assert x + w <= box[2] + cell
-            assert y + h <= box[3] + cell
-
-
-def random_proposals(n: int, dtype: torch.dtype = torch.float32) -> Proposals:
+@pytest.mark.parametrize("n", [0, 1, CHUNK, 2 * CHUNK + 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_masks_are_drawn_as_each_alone(n: int, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(n)
-    m, height, width = 11, 60, 80
-    logits = torch.randn(n, m, m, generator=generator).to(dtype)
+    logits = torch.randn(n, 11, 11, generator=generator).to(dtype)
     corner = torch.rand(n, 2, generator=generator) * 90 - 30
     side = 11 * (1 + 11 * torch.rand(n, 1, generator=generator))
     windows = torch.cat((corner, corner + side), 1)
-    boxes = tight_boxes(logits, windows, height, width)
-    return Proposals(torch.linspace(1, 0, n), boxes, windows, logits, height, width)
-
-
-@pytest.mark.parametrize("n", [0, 1, CHUNK, 2 * CHUNK + 5])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_proposals_are_drawn_as_each_alone(n: int, dtype: torch.dtype) -> None:
-    proposals = random_proposals(n, dtype)
     alone: list[Rle] = [
-        mask_rle(logits, window, proposals.height, proposals.width)
-        for logits, window in zip(proposals.logits, proposals.windows, strict=True)
+        mask_rle(one, window, 60, 80) for one, window in zip(logits, windows, strict=True)
     ]
-    assert list(proposals_to_rle(proposals)) == alone
+    assert list(draw(logits, windows, 60, 80)) == alone
 
 
 def test_neighbours_in_a_chunk_keep_apart() -> None:
     # The last run of one mask ends where the first of the next begins.
-    window = torch.tensor([0.0, 0.0, 6.0, 6.0])
     full, empty = torch.ones(3, 3), -torch.ones(3, 3)
     logits = torch.stack((full, full, empty, full, empty, empty, full))
-    n = len(logits)
-    windows = window.repeat(n, 1)
-    proposals = Proposals(torch.zeros(n), windows, windows, logits, 6, 6)
-    areas = [int(decode(rle).sum()) for rle in proposals_to_rle(proposals)]
+    windows = torch.tensor([0.0, 0.0, 6.0, 6.0]).repeat(len(logits), 1)
+    areas = [int(decode(rle).sum()) for rle in draw(logits, windows, 6, 6)]
     assert areas == [36, 36, 0, 36, 0, 0, 36]
+
+
+def test_a_logit_of_zero_is_background() -> None:
+    assert not paste(torch.zeros(3, 3), torch.tensor([0.0, 0.0, 6.0, 6.0]), 6, 6).any()

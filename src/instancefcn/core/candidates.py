@@ -1,0 +1,104 @@
+"""Candidates: the one form in which whatever looks at a piece of an image ends.
+
+A network at one size of an image makes them, and so may an exported graph or a tile. Ranking,
+suppression, masks and files take candidates and do not know who made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from instancefcn.core.assembling import BACKGROUND
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n masks of one image that nobody has compared yet, in pixels of the whole image.
+
+    scores (n,) float32 in 0..1. windows (n, 4) float32: what the m x m cells span; may leave the
+    image. logits (n, m, m) float32, above 0 inside an object. boxes (n, 4) float32: around the
+    cells above 0, see ``cell_boxes``; a box without area is of an empty mask. level (n,) int64:
+    the index, of ``num_levels``, of the level that each came from.
+    """
+
+    scores: Tensor
+    windows: Tensor
+    logits: Tensor
+    boxes: Tensor
+    level: Tensor
+    num_levels: int
+
+    def __post_init__(self) -> None:
+        n, m = len(self.scores), self.logits.shape[-1]
+        assert self.scores.shape == self.level.shape == (n,)
+        assert self.windows.shape == self.boxes.shape == (n, 4)
+        assert self.logits.shape == (n, m, m)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: Tensor) -> Candidates:
+        return Candidates(
+            self.scores[index],
+            self.windows[index],
+            self.logits[index],
+            self.boxes[index],
+            self.level[index],
+            self.num_levels,
+        )
+
+
+def merge(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of several sizes, tiles or models as one, in order.
+
+    The levels of a part follow those of the parts before it. Masks are widened to the largest m.
+    Invariant: merging one part changes nothing.
+    """
+    m = max(part.logits.shape[-1] for part in parts)
+    widened = [widen(part.windows, part.logits, m) for part in parts]
+    before = [sum(part.num_levels for part in parts[:i]) for i in range(len(parts) + 1)]
+    return Candidates(
+        scores=torch.cat([part.scores for part in parts]),
+        windows=torch.cat([windows for windows, _ in widened]),
+        logits=torch.cat([logits for _, logits in widened]),
+        boxes=torch.cat([part.boxes for part in parts]),
+        level=torch.cat([part.level + n for part, n in zip(parts, before, strict=False)]),
+        num_levels=before[-1],
+    )
+
+
+def widen(windows: Tensor, logits: Tensor, m: int) -> tuple[Tensor, Tensor]:
+    """Windows (n, 4) and logits (n, m', m') amid windows of m cells; both odd, so that each cell
+    stays in its place.
+    """
+    cells = logits.shape[-1]
+    if cells == m:
+        return windows, logits
+    margin = (m - cells) // 2
+    border = (windows[:, 2:] - windows[:, :2]) / cells * margin
+    wider = torch.cat((windows[:, :2] - border, windows[:, 2:] + border), 1)
+    return wider, F.pad(logits, (margin,) * 4, value=BACKGROUND)
+
+
+def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
+    """Boxes (n, 4) around the cells with logit > 0, in pixels, clipped to the image.
+
+    logits (n, m, m) of windows (n, 4) in pixels. A mask without such a cell has the box
+    (0, 0, 0, 0). No cell above 0 lies outside its box, the part off the image excepted. These are
+    the boxes that suppression compares (paper, section 3.3); a mask as drawn may reach beyond.
+    """
+    m = logits.shape[-1]
+    origin, cell = windows[:, :2], (windows[:, 2:] - windows[:, :2]) / m
+    sides = []
+    for axis in (1, 2):  # columns, then rows
+        hit = (logits.amax(axis) > 0).to(torch.uint8)
+        sides.append((hit.argmax(1), m - hit.flip(1).argmax(1)))
+    first, last = (torch.stack(ends, 1) for ends in zip(*sides, strict=True))
+    boxes = torch.cat((origin + first * cell, origin + last * cell), 1)
+    boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+    return boxes * hit.any(1, keepdim=True)

@@ -1,0 +1,99 @@
+"""Proposals: the ranked instance masks of one image, and full-size masks of them on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from instancefcn.core.drawing import draw
+from instancefcn.core.errors import UserError
+from instancefcn.core.rle import decode, holds, mask_box
+from instancefcn.core.types import Rle
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Ranked instance masks of one image, kept compact: 1,000 of them weigh a few megabytes
+    however large the image is.
+
+    scores (n,) float32, descending. windows (n, 4) float32, in pixels: what the m x m cells span;
+    may leave the image. logits (n, m, m) float32, above 0 inside an object. level (n,) int64: the
+    index of the level, of all sizes that the network saw, that each mask came from. height, width:
+    of the image. All on the CPU; none is an inference tensor, so that a second network may learn
+    from them.
+    """
+
+    scores: Tensor
+    windows: Tensor
+    logits: Tensor
+    level: Tensor
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        n, m = len(self.scores), self.logits.shape[-1]
+        assert self.scores.shape == self.level.shape == (n,)
+        assert self.windows.shape == (n, 4)
+        assert self.logits.shape == (n, m, m)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: int | slice | Tensor) -> Proposals:
+        """Some of them, or one; the order of ``index`` must keep the scores descending."""
+        if isinstance(index, int):
+            index = range(len(self))[index]  # IndexError beyond the last one
+            index = slice(index, index + 1)
+        return replace(
+            self,
+            scores=self.scores[index],
+            windows=self.windows[index],
+            logits=self.logits[index],
+            level=self.level[index],
+        )
+
+    def masks(self) -> tuple[Rle, ...]:
+        """The masks of the whole image, run-length encoded, in order; drawn once, then kept."""
+        return self._masks
+
+    def mask(self, index: int) -> NDArray[np.bool_]:
+        """One mask of the whole image: (H, W) bool."""
+        return decode(self._masks[index])
+
+    @cached_property
+    def boxes(self) -> Tensor:
+        """Boxes (n, 4) float32, tight around the masks as drawn: no pixel of a mask lies outside,
+        and each side touches one. (0, 0, 0, 0) of a mask that covers no pixel.
+        """
+        boxes = torch.tensor([mask_box(mask) for mask in self._masks]).reshape(-1, 4)
+        return torch.cat((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
+
+    def at(self, x: float, y: float) -> Proposals:
+        """The best mask under a click: one proposal, or none where no mask covers the pixel.
+
+        x, y: image pixels, right and down. No network runs. UserError for a click beside the image.
+        """
+        if not (0 <= x < self.width and 0 <= y < self.height):
+            raise UserError(
+                f"a click at ({x}, {y}) on an image of {self.width} x {self.height} pixels; "
+                "give x and y inside the image"
+            )
+        hit = (i for i, mask in enumerate(self._masks) if holds(mask, int(x), int(y)))
+        first = next(hit, len(self))
+        return self[first : first + 1]
+
+    def save(self, path: Path | str) -> None:
+        """Write them as the path's suffix says, see ``formats.saving``."""
+        # The one door from the core to the rooms above it, so that a user need not know them.
+        import_module("instancefcn.formats.saving").save(self, Path(path))
+
+    @cached_property
+    def _masks(self) -> tuple[Rle, ...]:
+        return tuple(draw(self.logits, self.windows, self.height, self.width))

@@ -1,0 +1,51 @@
+"""One image's proposals as one file, by its suffix; behind ``Proposals.save``.
+
+x.json         a COCO data set of this image, masks as RLE
+x.png          a 16-bit label map: each pixel's best mask, counted from 1
+x.safetensors  everything, bit for bit; ``load_proposals`` reads it back
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
+from instancefcn.core.proposals import Proposals
+from instancefcn.formats.coco.writing import ImageMasks, data_set
+from instancefcn.formats.label_pngs import label_map
+from instancefcn.formats.png import write_png
+from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.network.tensors import read_tensors, write_tensors
+
+TENSORS = ("scores", "windows", "logits", "level")
+
+
+def save(proposals: Proposals, path: Path) -> None:
+    """Write them whole or not at all. Raises UserError for another suffix."""
+    if path.suffix == ".json":
+        source = Source(path, 1, path.stem, path.stem)
+        pixels = np.zeros((0, 0, 3), np.uint8)  # a COCO file holds none
+        masks = ImageMasks.of(Prediction.of(source, pixels, proposals))
+        with whole_file(path) as file, data_set(file) as add:
+            add(source, masks)
+    elif path.suffix == ".png":
+        write_png(path, label_map(proposals))
+    elif path.suffix == ".safetensors":
+        size = {"height": proposals.height, "width": proposals.width}
+        tensors = {name: getattr(proposals, name) for name in TENSORS}
+        write_tensors(path, tensors, {"proposals": size})
+    else:
+        raise UserError(f"{path}: proposals are saved as .json, .png or .safetensors; give one")
+
+
+def load_proposals(path: Path | str) -> Proposals:
+    """The proposals that were saved as .safetensors. Raises UserError for any other file."""
+    tensors, header = read_tensors(Path(path))
+    size = header.get("proposals")
+    if not isinstance(size, dict) or set(tensors) != set(TENSORS):
+        raise UserError(f"{path}: holds no proposals; give a file that Proposals.save wrote")
+    height, width = int(size["height"]), int(size["width"])
+    return Proposals(**tensors, height=height, width=width)

@@ -1,0 +1,90 @@
+"""Samples -> batches with their targets; made in data workers, so that no step waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from instancefcn.core.grid import Layout
+from instancefcn.core.types import GREY, Sample
+from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.head import MakeTargets, Targets
+from instancefcn.training.targets import Matching, Sampling, make_targets
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one size, (B, 3, H, W) uint8 RGB, and the targets of each level."""
+
+    images: Tensor
+    targets: tuple[Targets, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device) -> Batch:
+        targets = tuple(of_level.to(device) for of_level in self.targets)
+        return Batch(self.images.to(device, non_blocking=True), targets)
+
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU reads from directly; a ``DataLoader`` asks for it."""
+        return replace(self, images=self.images.pin_memory())
+
+
+@dataclass(frozen=True)
+class Collate:
+    """The batches of a step's samples, one for each size of image.
+
+    Samples of one size go through the network together, each size by itself, as the paper held one
+    image a GPU (section 3.3): a sample's gradient does not depend on the sizes of the others.
+    Holds numbers and functions only, so that a data worker needs no network.
+    """
+
+    layouts: tuple[Layout, ...]
+    makers: tuple[tuple[MakeTargets, ...], ...]
+    multiple: int
+    matching: Matching
+    sampling: Sampling
+
+    @classmethod
+    def of(cls, network: InstanceFCN, matching: Matching, sampling: Sampling) -> Collate:
+        makers = tuple(tuple(makers) for makers in network.target_makers())
+        multiple = network.backbone.multiple
+        return cls(tuple(network.layouts()), makers, multiple, matching, sampling)
+
+    def __call__(self, samples: Sequence[Sample]) -> list[Batch]:
+        sized = [padded(sample, self.multiple) for sample in samples]
+        return [self._batch(group) for group in by_size(sized)]
+
+    def _batch(self, samples: Sequence[Sample]) -> Batch:
+        height, width = samples[0].void.shape
+        grids = [layout.over(height, width) for layout in self.layouts]
+        targets = make_targets(grids, samples, self.makers, self.matching, self.sampling)
+        return Batch(torch.stack([sample.image for sample in samples]), tuple(targets))
+
+
+def padded(sample: Sample, multiple: int) -> Sample:
+    """A sample whose sides are made up to a multiple at the right and the bottom.
+
+    What is added is grey, as in inference, and void: nothing is learnt beyond the image.
+    """
+    height, width = sample.void.shape
+    margin = (0, -width % multiple, 0, -height % multiple)
+    return replace(
+        sample,
+        image=F.pad(sample.image, margin, value=GREY),
+        masks=F.pad(sample.masks, margin),
+        void=F.pad(sample.void, margin, value=True),
+    )
+
+
+def by_size(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """The samples of each size, sizes in the order in which they first come."""
+    groups: dict[torch.Size, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.image.shape, []).append(sample)
+    return list(groups.values())

@@ -1,0 +1,142 @@
+"""A run and its folder: the recipe, the log, checkpoints and the model that it leaves.
+
+``follow`` trains to the end. What the folder holds after a kill at any moment is enough to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
+from instancefcn.evaluation.recall import Matches, match, summarize
+from instancefcn.inference.engines import TorchEngine
+from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.settings import Inference
+from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.models import Model
+from instancefcn.network.tensors import read_tensors, write_tensors
+from instancefcn.training.log import RunLog
+from instancefcn.training.loop import CHECKPOINT, Step, train
+from instancefcn.training.recipe import ReadRecipe, Recipe
+
+MODEL, COPY = "model.safetensors", "recipe.yaml"
+FREE = (
+    *("evaluate", "evaluate_every", "evaluate_images", "save_every"),
+    *("inference", "workers", "base"),
+)
+"""What may change when a run goes on: no weight depends on it."""
+
+
+def keep_recipe(folder: Path, text: str) -> None:
+    """Write the recipe beside its run. Raises UserError as ``require_same_run``."""
+    require_same_run(folder, text)
+    with whole_file(folder / COPY) as file:
+        file.write(text.encode())
+
+
+def require_same_run(folder: Path, text: str) -> None:
+    """Raises UserError if a folder holds a run of another recipe, whose checkpoint would not be
+    the same run's, or one whose recipe is damaged.
+    """
+    copy = folder / COPY
+    if not (folder / CHECKPOINT).exists() or not copy.exists():
+        return
+    try:
+        changed = changes(copy.read_text(encoding="utf-8"), text)
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{copy}: no recipe ({type(error).__name__}), though the folder holds a run; put it "
+            "back, or train in another folder"
+        ) from None
+    if changed:
+        raise UserError(
+            f"{folder} holds a run of another recipe (compare {', '.join(changed)} in its "
+            f"{COPY}); train in another folder, or delete this one"
+        )
+
+
+def changes(old: str, new: str) -> list[str]:
+    """The values by name in which two recipes differ and on which a run's weights depend. A value
+    that one of them does not know yet has its default.
+    """
+    one, two = yaml.safe_load(old) or {}, yaml.safe_load(new) or {}
+    return [
+        name
+        for name, field in Recipe.__dataclass_fields__.items()
+        if name not in FREE and one.get(name, field.default) != two.get(name, field.default)
+    ]
+
+
+def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> Iterator[Step]:
+    """Train to the end; each step that was made.
+
+    The first process logs and writes the model. All processes share each evaluation, so that none
+    waits for another longer than its own part takes.
+    """
+    recipe = read.recipe
+    with RunLog(folder, fabric.is_global_zero) as log:
+        for step, network in train(recipe, folder, fabric):
+            figures = {"rate": step.rate, "images_per_second": step.images_per_second}
+            log.write(step.number, {**step.terms, **figures})
+            if step.number % recipe.evaluate_every == 0 or step.number == recipe.steps:
+                log.write(step.number, evaluate_on_the_way(network, recipe, fabric))
+                if fabric.is_global_zero:
+                    write_model(folder / MODEL, network, read, step.number)
+            yield step
+    if fabric.is_global_zero:
+        require_model(folder)
+        renew_inference(folder / MODEL, read)
+
+
+def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe, fabric: Fabric) -> dict[str, float]:
+    """AR (COCO's definition) on the recipe's evaluation sets; each process measures its share."""
+    inference = Inference.of(recipe.inference, "inference")
+    predictor = Predictor(TorchEngine(network), inference.sides, inference.selection)
+    values = {}
+    for dataset in recipe.evaluate:
+        number = min(recipe.evaluate_images, len(dataset))
+        share = (dataset[i] for i in range(fabric.global_rank, number, fabric.world_size))
+        mine = [match(image, predictor(image.path).masks()) for image in share]
+        report = summarize(gathered(mine, fabric))
+        for count in report.counts:
+            values[f"{dataset.name} AR@{count}"] = report.average(count)
+    return values
+
+
+def gathered(matches: list[Matches], fabric: Fabric) -> list[Matches]:
+    """Those of all processes."""
+    if fabric.world_size == 1:
+        return matches
+    parts: list[list[Matches]] = [[] for _ in range(fabric.world_size)]
+    torch.distributed.all_gather_object(parts, matches)
+    return [each for part in parts for each in part]
+
+
+def write_model(path: Path, network: InstanceFCN, read: ReadRecipe, step: int) -> None:
+    card = {"recipe": read.text, "step": step, "torch": torch.__version__}
+    Model(network, read.description, read.recipe.inference, card).save(path)
+
+
+def require_model(folder: Path) -> None:
+    """Raises UserError if a finished run's model is gone: no step is left that would write it."""
+    if not (folder / MODEL).exists():
+        raise UserError(
+            f"{folder}: the run has made all its steps, but its {MODEL} is gone; "
+            "train in another folder"
+        )
+
+
+def renew_inference(path: Path, read: ReadRecipe) -> None:
+    """Let a model be used as its recipe says now, if that has changed since the run's last step.
+    Its weights stay as they are.
+    """
+    weights, header = read_tensors(path)
+    if header["inference"] != read.recipe.inference:
+        card = {**header["card"], "recipe": read.text}
+        write_tensors(path, weights, {**header, "inference": read.recipe.inference, "card": card})

@@ -1,0 +1,91 @@
+"""Proposals: subsets, and files. Masks, boxes and clicks: tests/inference/test_predictor.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from instancefcn.core.errors import UserError
+from instancefcn.core.proposals import Proposals
+from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.saving import load_proposals
+
+
+def make_proposals(n: int) -> Proposals:
+    return Proposals(
+        scores=torch.linspace(1, 0.1, n),
+        windows=-torch.arange(4.0 * n).view(n, 4),
+        logits=torch.arange(9.0 * n).view(n, 3, 3),
+        level=torch.arange(n),
+        height=20,
+        width=30,
+    )
+
+
+@pytest.mark.parametrize(
+    "index", [slice(0, 0), slice(1, 3), torch.tensor([0, 3]), torch.tensor([True, False] * 2)]
+)
+def test_a_subset_of_proposals_keeps_their_parts_together(index: slice | torch.Tensor) -> None:
+    proposals = make_proposals(4)
+    subset = proposals[index]
+    for name in ("scores", "windows", "logits", "level"):
+        assert torch.equal(getattr(subset, name), getattr(proposals, name)[index])
+    assert (subset.height, subset.width) == (20, 30)
+    assert len(subset) == len(subset.scores)
+
+
+def test_one_of_them_is_picked_by_its_number() -> None:
+    proposals = make_proposals(4)
+    assert proposals[2].scores.tolist() == proposals.scores[2:3].tolist()
+    assert proposals[-1].level.tolist() == [3]
+    with pytest.raises(IndexError):
+        _ = proposals[4]
+
+
+def test_windows_that_would_only_broadcast_are_refused() -> None:
+    one = make_proposals(4)
+    with pytest.raises(AssertionError):
+        Proposals(one.scores, one.windows[:1], one.logits, one.level, 20, 30)
+
+
+def squares() -> Proposals:
+    """A mask of 4 x 4 pixels, and one of 6 x 6 that covers a part of it."""
+    windows = torch.tensor([[2.0, 3, 6, 7], [4, 4, 10, 10]])
+    return Proposals(
+        torch.tensor([0.9, 0.8]), windows, torch.ones(2, 3, 3), torch.tensor([0, 1]), 20, 30
+    )
+
+
+def test_boxes_and_clicks_by_hand() -> None:
+    proposals = squares()
+    assert proposals.boxes.tolist() == [[2, 3, 6, 7], [4, 4, 10, 10]]
+    assert [len(proposals.at(*point)) for point in ((2, 3), (5.9, 6.9), (1.9, 3))] == [1, 1, 0]
+    assert proposals.at(5, 5).scores.tolist() == proposals.scores[:1].tolist()
+    assert proposals.at(6, 6).level.tolist() == [1]
+    with pytest.raises(UserError, match=r"a click at \(30, 5\) on an image of 30 x 20"):
+        proposals.at(30, 5)
+
+
+def test_what_is_saved_can_be_read(tmp_path: Path) -> None:
+    proposals = squares()
+    for suffix in ("json", "png", "safetensors"):
+        proposals.save(tmp_path / f"x.{suffix}")
+    image = CocoDataset(tmp_path / "x.json", tmp_path)[0]
+    assert tuple(instance.mask for instance in image.instances) == proposals.masks()
+    labels = np.asarray(Image.open(tmp_path / "x.png"))
+    np.testing.assert_array_equal(labels > 0, proposals.mask(0) | proposals.mask(1))
+    np.testing.assert_array_equal(labels == 1, proposals.mask(0))
+    again = load_proposals(tmp_path / "x.safetensors")
+    assert (again.height, again.width) == (20, 30)
+    for name in ("scores", "windows", "logits", "level"):
+        assert torch.equal(getattr(again, name), getattr(proposals, name))
+
+
+def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x\.tiff: proposals are saved as \.json, \.png or"):
+        squares().save(tmp_path / "x.tiff")
+    assert not list(tmp_path.iterdir())
