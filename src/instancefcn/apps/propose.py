@@ -79,6 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_device_argument(parser)
     add_batch_argument(parser)
+    _add_what_is_kept(parser)
+
+
+def _add_what_is_kept(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--resume", action="store_true", help="keep what an earlier run wrote, and do the rest"
