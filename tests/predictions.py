@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from instancefcn.core.proposals import Proposals
+from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.prediction import Prediction, Source
 
 Mask = NDArray[np.bool_]
@@ -55,3 +56,8 @@ def disc(size: int, x: float, y: float, radius: float) -> Mask:
 
 
 NOTHING = of_masks([], [])
+
+
+def masks_of(prediction: Prediction) -> tuple[Source, ImageMasks]:
+    """What COCO's writers take of a prediction."""
+    return prediction.source, ImageMasks.of(prediction)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.apps.sources import AHEAD, find_images, read_ahead, to_sources
+from instancefcn.apps.ledger import LEDGER
+from instancefcn.apps.predicting import proposals_of
+from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco import CocoDataset
@@ -62,7 +59,9 @@ def read(path: Path) -> Any:
 
 
 def files(folder: Path) -> set[str]:
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    """What lies in a folder, the notes for --resume left out."""
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    return names - {LEDGER}
 
 
 # What the command leaves.
@@ -258,38 +257,7 @@ def test_an_image_that_is_not_annotated_is_an_error_and_the_others_are_done(
     assert line.startswith(f"instancefcn propose: error: {other}: {listing} lists no image")
 
 
-# Which images.
-
-
-def test_a_folder_is_its_images_by_name(tmp_path: Path) -> None:
-    for name in ("b.png", "a.JPG", ".hidden.png", "notes.txt", "folder.png/c.png", "sub/d.png"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    assert find_images([str(tmp_path)]) == [tmp_path / "a.JPG", tmp_path / "b.png"]
-    everywhere = find_images([str(tmp_path / "**")])
-    assert [p.relative_to(tmp_path).as_posix() for p in everywhere] == [
-        *("a.JPG", "b.png", "folder.png/c.png", "sub/d.png")
-    ]
-    assert find_images([str(tmp_path / "*.p*")]) == [tmp_path / "b.png"]
-
-
-def test_an_image_that_is_named_twice_is_done_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("a.png", "b.png"):
-        (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
-    paths = ["b.png", str(tmp_path), "./b.png", "*.png"]
-    assert find_images(paths) == [Path("b.png"), tmp_path / "a.png"]
-
-
-def test_a_file_is_taken_at_its_word(tmp_path: Path) -> None:
-    strange = [tmp_path / name for name in ("[1].png", "image", "x.txt")]
-    for path in strange:
-        path.touch()
-    paths = [*strange, tmp_path / "missing.png"]
-    assert find_images([str(path) for path in paths]) == paths
+# Mistakes and the terminal.
 
 
 @pytest.mark.parametrize("name", ["empty", "empty/*", "missing/**/*.png"])
@@ -302,49 +270,6 @@ def test_no_images_is_an_error(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"instancefcn propose: error: {tmp_path / name}: no images there; ")
     assert not (tmp_path / "out").exists()
-
-
-def test_names_are_relative_to_the_folder_of_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    sources = to_sources([Path("a/x.jpg"), tmp_path / "b" / "c.d" / "x.jpg", Path("b/../y")])
-    assert [(s.image_id, s.file_name, s.stem) for s in sources] == [
-        (1, "a/x.jpg", "a/x"),
-        (2, "b/c.d/x.jpg", "b/c.d/x"),
-        (3, "y", "y"),
-    ]
-    (single,) = to_sources([Path("b/x.jpg")])
-    assert (single.file_name, single.stem) == ("x.jpg", "x")
-
-
-# On the way.
-
-
-def test_the_next_image_is_read_meanwhile_and_none_after_it(tmp_path: Path) -> None:
-    pixels = [noise(seed=i) for i in range(6)]
-    images = [tmp_path / f"{i}.png" for i in range(6)]
-    for i in range(AHEAD + 1):
-        save(images[i], pixels[i])
-    with ThreadPoolExecutor(1) as pool:
-        for i, future in enumerate(read_ahead(pool, images)):
-            pool.submit(int).result()  # Whatever was handed to the pool is done.
-            for path in tmp_path.iterdir():
-                path.unlink()
-            np.testing.assert_array_equal(future.result(), pixels[i])
-            if i + AHEAD + 1 < len(images):
-                save(images[i + AHEAD + 1], pixels[i + AHEAD + 1])
-    assert i == 5
-
-
-def test_an_image_that_cannot_be_read_keeps_its_place(tmp_path: Path) -> None:
-    images = [save(tmp_path / f"{i}.png", noise(seed=i)) for i in range(3)]
-    images[1].unlink()
-    with ThreadPoolExecutor(1) as pool:
-        futures = list(read_ahead(pool, images))
-    assert [future.exception() is None for future in futures] == [True, False, True]
-    with pytest.raises(ValueError, match=r"1\.png: no such file"):
-        futures[1].result()
 
 
 def test_a_terminal_shows_progress(
@@ -364,28 +289,25 @@ def test_a_terminal_shows_progress(
     assert "proposing" not in printed.out
 
 
-def test_ctrl_c_leaves_no_half_written_file(model: Path, tmp_path: Path) -> None:
-    images = [save(tmp_path / f"photos/{i}.png", noise(200, 200, i)) for i in range(200)]
-    out = tmp_path / "out"
-    words = ["propose", *map(str, images), "--model", str(model), "--output", str(out)]
-    # A shell's background job ignores Ctrl-C and hands that on; a handler of ours is not handed on.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "instancefcn.apps.cli", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    signal.signal(signal.SIGINT, before)
-    while not any(out.glob("overlays/*.png")):
-        assert process.poll() is None, "the run ended before its first picture"
-        time.sleep(0.01)
-    assert [p.name for p in out.iterdir() if p.name.startswith(".")], "the data set is on its way"
-    process.send_signal(signal.SIGINT)
-    printed, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert (printed, errors) == (b"", b"")
-    assert 0 < len(files(out)) < 200
-    for name in files(out):
-        assert name.startswith("overlays/"), "no data set that lacks images"
-        read_image(out / name)
+def test_batches_give_the_same_masks(model: Path, photos: Path, tmp_path: Path) -> None:
+    """But for the last digits of their scores."""
+    save(photos / "cup.png", read_image(photos / "coffee.png")[::-1])
+    (photos / "bad.png").touch()
+    found = []
+    for batch in ("1", "2", "5"):
+        assert propose(model, tmp_path / batch, photos, "--batch", batch, "--device", "cpu") == 2
+        annotations = read(tmp_path / batch / "proposals.json")["annotations"]
+        found.append(np.array([(a["image_id"], a["score"]) for a in annotations]))
+    assert len(found[0]) > 100
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-4)
+
+
+def test_an_image_that_fails_takes_only_itself_along(model: Path, photos: Path) -> None:
+    predictor = Predictor.from_pretrained(model, batch=3)
+    pixels = read_image(photos / "coffee.png")
+    first, second, third = proposals_of(predictor, [pixels, pixels[:, :, 0], pixels])
+    assert isinstance(second, Exception)
+    for found in (first, third):
+        assert isinstance(found, Proposals)
+        torch.testing.assert_close(found.scores, predictor(pixels).scores)

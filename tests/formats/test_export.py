@@ -38,7 +38,7 @@ from instancefcn.formats.overlay import (
 )
 from instancefcn.formats.png import to_png
 from instancefcn.formats.prediction import Source, crop
-from predictions import NOTHING, Mask, disc, of_masks, predicted, random_proposals
+from predictions import NOTHING, Mask, disc, masks_of, of_masks, predicted, random_proposals
 
 # Predictions.
 
@@ -82,31 +82,6 @@ def test_a_crop_of_a_vast_image_is_small() -> None:
 # Files.
 
 
-def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "x.txt"
-    with whole_file(path) as file:
-        file.write(b"whole")
-        assert not path.exists()
-    assert path.read_bytes() == b"whole"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_file_whose_writing_ends_early_stays_as_it_was(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
-    (tmp_path / "x.txt").write_bytes(b"before")
-
-    def write() -> None:
-        with whole_file(tmp_path / "x.txt") as file:
-            file.write(b"half")
-            raise error
-
-    with pytest.raises(error):
-        write()
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.txt", b"before")]
-
-
 def test_png_keeps_every_value() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     grey = np.arange(35, dtype=np.uint16).reshape(5, 7) * 1000
@@ -120,7 +95,7 @@ def test_png_keeps_every_value() -> None:
 def test_records_calculated_by_hand() -> None:
     mask = np.zeros((5, 5), np.bool_)
     mask[1:4, 2:4] = True  # down column 2: 10 + 1 pixels of background, 3, 2, 3, the rest
-    (record,) = records(predicted(of_masks([mask], [0.75]), image_id=7))
+    (record,) = records(*masks_of(predicted(of_masks([mask], [0.75]), image_id=7)))
     counts = record["segmentation"].pop("counts")
     assert record == {
         "image_id": 7,
@@ -139,9 +114,9 @@ def test_a_data_set_can_be_read_back(tmp_path: Path) -> None:
         predicted(random_proposals(30, 20, 10), "b/x.jpg", 5),
     ]
     path = tmp_path / "proposals.json"
-    with data_set(path) as add:
+    with whole_file(path) as file, data_set(file) as add:
         for prediction in predictions:
-            add(prediction)
+            add(*masks_of(prediction))
     items = {item.image_id: item for item in map(CocoDataset(path, "photos").__getitem__, range(3))}
     assert list(items) == [1, 2, 5]
     for prediction in predictions:
@@ -152,8 +127,8 @@ def test_a_data_set_can_be_read_back(tmp_path: Path) -> None:
 
 
 def test_annotations_of_a_data_set_agree_with_their_masks(tmp_path: Path) -> None:
-    with data_set(tmp_path / "x.json") as add:
-        add(predicted(random_proposals(60), image_id=3))
+    with whole_file(tmp_path / "x.json") as file, data_set(file) as add:
+        add(*masks_of(predicted(random_proposals(60), image_id=3)))
     content = json.loads((tmp_path / "x.json").read_bytes())
     assert content["categories"] == [{"id": 1, "name": "object", "supercategory": "object"}]
     annotations = content["annotations"]
@@ -173,9 +148,9 @@ def test_annotations_of_a_data_set_agree_with_their_masks(tmp_path: Path) -> Non
 
 def test_annotations_do_not_wait_in_memory(tmp_path: Path) -> None:
     prediction = predicted(random_proposals(200))
-    with data_set(tmp_path / "x.json") as add:
+    with whole_file(tmp_path / "x.json") as file, data_set(file) as add:
         for _ in range(20):
-            add(prediction)
+            add(*masks_of(prediction))
         (unfinished,) = tmp_path.iterdir()
         size = unfinished.stat().st_size
     assert size > 0.9 * (tmp_path / "x.json").stat().st_size
@@ -183,10 +158,10 @@ def test_annotations_do_not_wait_in_memory(tmp_path: Path) -> None:
 
 def test_pycocotools_takes_a_results_list(tmp_path: Path) -> None:
     prediction = predicted(random_proposals(40), image_id=9)
-    with data_set(tmp_path / "images.json") as add:
-        add(prediction)
-    with results_list(tmp_path / "results.json") as add:
-        add(prediction)
+    with whole_file(tmp_path / "images.json") as file, data_set(file) as add:
+        add(*masks_of(prediction))
+    with whole_file(tmp_path / "results.json") as file, results_list(file) as add:
+        add(*masks_of(prediction))
     results = COCO(str(tmp_path / "images.json")).loadRes(str(tmp_path / "results.json"))
     loaded = results.loadAnns(results.getAnnIds(imgIds=[9]))
     assert len(loaded) == len(prediction.masks) > 0
@@ -197,8 +172,8 @@ def test_pycocotools_takes_a_results_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("write", [data_set, results_list])
 def test_coco_files_without_proposals_are_sound_json(tmp_path: Path, write: Any) -> None:
-    with write(tmp_path / "x.json") as add:
-        add(predicted(NOTHING, "b/é\udcff.png"))
+    with whole_file(tmp_path / "x.json") as file, write(file) as add:
+        add(*masks_of(predicted(NOTHING, "b/é\udcff.png")))
     content = json.loads((tmp_path / "x.json").read_bytes())
     if write is results_list:
         assert content == []

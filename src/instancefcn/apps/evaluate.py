@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 from rich.console import Console
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
+from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count
 from instancefcn.apps.output import writing
@@ -55,10 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_trust_argument(parser)
     parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
-    parser.add_argument("--device", help="where models run: cpu, cuda, cuda:1, mps (cpu)")
-    parser.add_argument(
-        "--batch", type=count, default=1, help="images of like sizes that run together (1)"
-    )
+    add_device_argument(parser)
+    add_batch_argument(parser)
     parser.add_argument("--limit", type=count, help="only the first so many images")
     parser.add_argument(
         "--include-trained",

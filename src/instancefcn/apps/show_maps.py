@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
+from instancefcn.apps.device_arguments import add_device_argument
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
-from instancefcn.apps.output import writing
+from instancefcn.apps.output import Failures, require_apart, writing
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.data.images import read_image
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, default=Path(), metavar="DIR", help="for DIR/score_maps/*.png")
     add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
     add_trust_argument(parser)
+    add_device_argument(parser)
     add("--fcn", metavar="FILE", help="a model trained with k = 1, to show beside it")
     add(
         "--level",
@@ -38,36 +39,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 2 if an image failed; the others are done all the same."""
-    sources = to_sources(find_images(arguments.paths))
+    """Exit code 2 if an image failed or was left out; the others are done all the same."""
+    found = find_images(arguments.paths)
+    for line in found.left_out():
+        print(f"instancefcn show-maps: {line}", file=sys.stderr)
+    folder = arguments.output / "score_maps"
+    pictures = {source: folder / f"{source.stem}.png" for source in to_sources(found.images)}
+    require_apart(pictures.values(), found.images)
     trust = trusted(arguments)
-    predictor = Predictor.from_pretrained(arguments.model, trust=trust)
+    predictor = Predictor.from_pretrained(arguments.model, device=arguments.device, trust=trust)
     ks = parts_of_levels(predictor, arguments.model)
     _check_level(arguments.level, len(ks))
-    fcn = _fcn(arguments.fcn, predictor, trust)
-    done = 0
-    for source in sources:
-        try:
+    fcn = _fcn(arguments, predictor)
+    failures = Failures("show-maps", len(found.unread))
+    with writing(arguments.output):
+        folder.mkdir(parents=True, exist_ok=True)  # it fails now, and once
+    for source, path in pictures.items():
+        with failures.caught(source.path):
             pixels = read_image(source.path)
-        except ValueError as error:
-            line = " ".join(str(error).split())
-            print(f"instancefcn show-maps: error: {line}", file=sys.stderr)
-            continue
-        separation = separate(predictor, ks, pixels, arguments.level)
-        plain = plain_map(fcn, pixels, separation) if fcn else None
-        path = arguments.output / "score_maps" / f"{source.stem}.png"
-        with writing(arguments.output):
-            write_picture(path, separation, plain)
-        print(path)
-        done += 1
-    return 0 if done == len(sources) else 2
+            separation = separate(predictor, ks, pixels, arguments.level)
+            write_picture(path, separation, plain_map(fcn, pixels, separation) if fcn else None)
+            print(path)
+    return 2 if failures.number else 0
 
 
-def _fcn(name: str | None, predictor: Predictor, trust: Sequence[str]) -> Predictor | None:
+def _fcn(arguments: argparse.Namespace, predictor: Predictor) -> Predictor | None:
     """The plain FCN, to see images at the sizes at which the model sees them."""
+    name: str | None = arguments.fcn
     if name is None:
         return None
-    fcn = Predictor.from_pretrained(name, predictor.sides, trust=trust)
+    trust = trusted(arguments)
+    fcn = Predictor.from_pretrained(name, predictor.sides, device=arguments.device, trust=trust)
     require_plain(parts_of_levels(fcn, name), name)
     return fcn
 

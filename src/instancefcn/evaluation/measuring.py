@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from instancefcn.core.types import AnnotatedImage, Rle
@@ -43,7 +44,7 @@ class Chosen:
 def choose(dataset: Dataset, known: Thumbnails, limit: int, included: bool = False) -> Chosen:
     """The first so many images that are not among the known pictures, or are ``included``."""
     console = Console(stderr=True)
-    words = f"comparing {dataset.name} with the images trained on"
+    words = f"comparing {escape(dataset.name)} with the images trained on"
     places: list[int] = []
     trained = 0
     for place in track(range(len(dataset)), words, console=console, disable=not len(known)):
@@ -65,6 +66,6 @@ def find(
     method: Method, dataset: Dataset, places: Sequence[int]
 ) -> Iterator[tuple[AnnotatedImage, Sequence[Rle]]]:
     """The images of a data set at these places, each with a method's masks on it."""
-    bar = track(places, f"evaluating on {dataset.name}", console=Console(stderr=True))
+    bar = track(places, f"evaluating on {escape(dataset.name)}", console=Console(stderr=True))
     images, ahead = tee(dataset[place] for place in bar)
     yield from zip(images, method(image.path for image in ahead), strict=True)

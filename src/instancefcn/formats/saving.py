@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.tensors import read_tensors, write_tensors
-from instancefcn.formats.coco.writing import data_set
+from instancefcn.formats.coco.writing import ImageMasks, data_set
 from instancefcn.formats.label_pngs import label_map
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, Source
@@ -27,8 +28,9 @@ def save(proposals: Proposals, path: Path) -> None:
     if path.suffix == ".json":
         source = Source(path, 1, path.stem, path.stem)
         pixels = np.zeros((0, 0, 3), np.uint8)  # a COCO file holds none
-        with data_set(path) as add:
-            add(Prediction.of(source, pixels, proposals))
+        masks = ImageMasks.of(Prediction.of(source, pixels, proposals))
+        with whole_file(path) as file, data_set(file) as add:
+            add(source, masks)
     elif path.suffix == ".png":
         write_png(path, label_map(proposals))
     elif path.suffix == ".safetensors":

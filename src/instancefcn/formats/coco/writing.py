@@ -7,27 +7,59 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.files import whole_file
 from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
+from instancefcn.core.types import Rle
 from instancefcn.formats.coco.reading import read_tables
 from instancefcn.formats.coco.records import ImageEntry, to_image
+from instancefcn.formats.coco.results import ScoredMask
 from instancefcn.formats.prediction import Prediction, Source
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
 
-Add = Callable[[Prediction], None]
+
+@dataclass(frozen=True)
+class ImageMasks:
+    """What COCO's files say of an image: its size and its masks, best first."""
+
+    height: int
+    width: int
+    masks: Sequence[ScoredMask]
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> ImageMasks:
+        proposals = prediction.proposals
+        scores = map(short_score, proposals.scores.tolist())
+        masks = [ScoredMask(*pair) for pair in zip(prediction.masks, scores, strict=True)]
+        return cls(proposals.height, proposals.width, masks)
+
+    def to_json(self) -> dict[str, Any]:
+        """``of_json`` is its inverse."""
+        masks = [[mask.counts.decode("ascii"), score] for mask, score in self.masks]
+        return {"height": self.height, "width": self.width, "masks": masks}
+
+    @classmethod
+    def of_json(cls, record: Mapping[str, Any]) -> ImageMasks:
+        height, width = record["height"], record["width"]
+        masks = [
+            ScoredMask(Rle(height, width, counts.encode("ascii")), score)
+            for counts, score in record["masks"]
+        ]
+        return cls(height, width, masks)
+
+
+Add = Callable[[Source, ImageMasks], None]
 """Takes up one image."""
 
 
 @contextmanager
-def data_set(path: Path) -> Iterator[Add]:
+def data_set(file: BinaryIO) -> Iterator[Add]:
     """A COCO data set of what is added until the block ends: images, annotations and the one
     category "object".
 
@@ -35,59 +67,56 @@ def data_set(path: Path) -> Iterator[Add]:
     area and iscrowd; those of an image follow each other, best first.
     """
     images: list[dict[str, Any]] = []
-    with whole_file(path) as file:
-        file.write(b'{"annotations": [')
-        annotations = _List(file)
+    file.write(b'{"annotations": [')
+    annotations = _List(file)
 
-        def add(prediction: Prediction) -> None:
-            images.append(
-                {
-                    "id": prediction.source.image_id,
-                    "file_name": prediction.source.file_name,
-                    "width": prediction.proposals.width,
-                    "height": prediction.proposals.height,
-                }
-            )
-            for record, mask in zip(records(prediction), prediction.masks, strict=True):
-                more = {"bbox": mask_box(mask), "area": mask_area(mask), "iscrowd": 0}
-                annotations.append({"id": annotations.length + 1, **record, **more})
+    def add(source: Source, image: ImageMasks) -> None:
+        images.append(
+            {
+                "id": source.image_id,
+                "file_name": source.file_name,
+                "width": image.width,
+                "height": image.height,
+            }
+        )
+        for record, (mask, _) in zip(records(source, image), image.masks, strict=True):
+            more = {"bbox": mask_box(mask), "area": mask_area(mask), "iscrowd": 0}
+            annotations.append({"id": annotations.length + 1, **record, **more})
 
-        yield add
-        file.write(b'\n],\n"images": [')
-        listed = _List(file)
-        for image in images:
-            listed.append(image)
-        file.write(f'\n],\n"categories": [{json.dumps(CATEGORY)}]}}\n'.encode())
+    yield add
+    file.write(b'\n],\n"images": [')
+    listed = _List(file)
+    for entry in images:
+        listed.append(entry)
+    file.write(f'\n],\n"categories": [{json.dumps(CATEGORY)}]}}\n'.encode())
 
 
 @contextmanager
-def results_list(path: Path) -> Iterator[Add]:
+def results_list(file: BinaryIO) -> Iterator[Add]:
     """A COCO results list of what is added until the block ends, best first within an image."""
-    with whole_file(path) as file:
-        file.write(b"[")
-        results = _List(file)
+    file.write(b"[")
+    results = _List(file)
 
-        def add(prediction: Prediction) -> None:
-            for record in records(prediction):
-                results.append(record)
+    def add(source: Source, image: ImageMasks) -> None:
+        for record in records(source, image):
+            results.append(record)
 
-        yield add
-        file.write(b"\n]\n")
+    yield add
+    file.write(b"\n]\n")
 
 
-def records(prediction: Prediction) -> Iterator[dict[str, Any]]:
+def records(source: Source, image: ImageMasks) -> Iterator[dict[str, Any]]:
     """The results of one image, best first: image_id, category_id, segmentation (RLE), score.
 
     Without bbox: where a result has one, pycocotools takes the box's area for the mask's, and
     with it another definition of small, medium and large.
     """
-    scores = prediction.proposals.scores.tolist()
-    for score, mask in zip(scores, prediction.masks, strict=True):
+    for mask, score in image.masks:
         yield {
-            "image_id": prediction.source.image_id,
+            "image_id": source.image_id,
             "category_id": CATEGORY["id"],
             "segmentation": rle_to_coco(mask),
-            "score": short_score(score),
+            "score": score,
         }
 
 

@@ -18,7 +18,8 @@ from instancefcn.core.rle import mask_area, rle_from_coco, rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
-from instancefcn.data.image_files import MAX_PIXELS, image_size
+from instancefcn.data.image_files import MAX_PIXELS
+from instancefcn.data.images import image_size
 from instancefcn.formats.format import Format
 from instancefcn.formats.labelme.shapes import AREAS, group, label, shape_type, to_mask
 from instancefcn.formats.layouts import choose, files_below, head, inside

@@ -1,0 +1,71 @@
+"""What ``propose`` is to write, and where."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from instancefcn.apps.ledger import Writers
+from instancefcn.formats.coco.writing import ListedImages
+from instancefcn.formats.format import Writer
+from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.table import WRITERS
+
+FORMATS = {
+    "coco": "proposals.json, a COCO data set; with --annotations results.json, COCO results",
+    **{writer.name: writer.words for writer in WRITERS},
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be written in a folder: of each image, and of all together at the end."""
+
+    folder: Path
+    per_image: Sequence[Writer]
+    joined: Path | None
+    listed: ListedImages | None
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Plan:
+        listed = ListedImages(arguments.annotations) if arguments.annotations else None
+        joined = arguments.output / ("results.json" if listed else "proposals.json")
+        formats = dict.fromkeys(arguments.formats)
+        writers = {writer.name: writer for writer in WRITERS}
+        per_image = [writers[name] for name in formats if name in writers]
+        return cls(arguments.output, per_image, joined if "coco" in formats else None, listed)
+
+    def names(self, source: Source) -> list[str]:
+        """Of an image's files, relative to the folder."""
+        return [_name(writer, source) for writer in self.per_image]
+
+    def names_at_the_end(self) -> list[str]:
+        return [self.joined.name] if self.joined else []
+
+    def writers(self, prediction: Prediction, lost: Counter[str]) -> Writers:
+        """What writes each of an image's files, and counts what its format could not hold."""
+
+        def write(writer: Writer) -> None:
+            for what, number in writer.write(self.folder / writer.folder, prediction).items():
+                lost[f"{what} in {writer.name}"] += number
+
+        return {
+            _name(writer, prediction.source): partial(write, writer) for writer in self.per_image
+        }
+
+    def identify(self, source: Source, height: int, width: int) -> Source:
+        """The image with its id of the annotations. Raises UserError if they do not list it."""
+        return self.listed.identify(source, height, width) if self.listed else source
+
+    def places(self) -> list[Path]:
+        joined = [self.joined] if self.joined else []
+        return [*joined, *(self.folder / writer.folder for writer in self.per_image)]
+
+
+def _name(writer: Writer, source: Source) -> str:
+    """Of an image's file, relative to the output folder."""
+    return writer.path(Path(writer.folder), source).as_posix()
