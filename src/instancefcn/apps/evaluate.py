@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +16,6 @@ from instancefcn.apps.numbers import count
 from instancefcn.core.files import whole_file
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
-from instancefcn.evaluation.plots import plot_recall
 from instancefcn.evaluation.recall import (
     RecallReport,
     evaluate_recall,
@@ -58,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
-    if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)  # it fails now, not after an hour
+    if arguments.output:  # what fails fails now, not after an hour
+        import_module("instancefcn.evaluation.plots")
+        arguments.output.mkdir(parents=True, exist_ok=True)
     number = min(arguments.limit or len(dataset), len(dataset))
     models = arguments.model or ([] if arguments.results else ["general"])
     names = method_names([*map(Path, models), *arguments.results])
@@ -88,6 +89,8 @@ def method_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def write(folder: Path, reports: Reports, data: str) -> None:
     """All figures as JSON, both tables as Markdown, recall against IoU as a picture."""
+    from instancefcn.evaluation.plots import plot_recall  # noqa: PLC0415
+
     with whole_file(folder / "recall.json") as file:
         file.write(json.dumps(to_json(reports, data), indent=1).encode())
     tables = (average_table(reports, data), recall_table(reports, data))

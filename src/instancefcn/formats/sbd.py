@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.core.rle import encode
 from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.checks import check_items
@@ -68,6 +68,8 @@ class SbdDataset:
 
 def read_sbd(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
     """Of an "inst" file: objects (H, W) uint8, 0 being background, and the class of each."""
+    with extra("baselines"):
+        from scipy.io import loadmat  # noqa: PLC0415
     try:
         instances: Any = loadmat(path, simplify_cells=True)["GTinst"]
         objects = np.atleast_2d(np.asarray(instances["Segmentation"], np.uint8))

@@ -10,12 +10,12 @@ from typing import Any
 
 import cv2
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.data.stream import SampleStream
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.head import Targets
@@ -24,6 +24,9 @@ from instancefcn.network.tensors import read_tensors
 from instancefcn.training.batches import Batch, Collate
 from instancefcn.training.checkpoint import TrainingState
 from instancefcn.training.recipe import Recipe
+
+with extra("train"):
+    from lightning_fabric import Fabric
 
 CHECKPOINT = "checkpoint.safetensors"
 

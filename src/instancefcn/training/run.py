@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 import yaml
-from lightning_fabric import Fabric
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.evaluation.recall import Matches, match, summarize
 from instancefcn.inference.engines import TorchEngine
@@ -24,6 +24,9 @@ from instancefcn.network.tensors import read_tensors, write_tensors
 from instancefcn.training.log import RunLog
 from instancefcn.training.loop import CHECKPOINT, Step, train
 from instancefcn.training.recipe import ReadRecipe, Recipe
+
+with extra("train"):
+    from lightning_fabric import Fabric
 
 MODEL, COPY = "model.safetensors", "recipe.yaml"
 FREE = (
