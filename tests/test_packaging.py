@@ -15,7 +15,7 @@ SHARED = {"torch", "torchvision"}
 
 
 def test_the_oldest_versions_are_those_that_are_tested() -> None:
-    """All but the last part, which a library may skip: opencv has no 4.8.0, only 4.8.0.74."""
+    """All but the last part, which a library may skip: opencv has no 4.8.0, only 4.8.0.76."""
     bounds = dict(REQUIREMENT.findall((ROOT / "pyproject.toml").read_text()))
     tested = dict(PINNED.findall((ROOT / "constraints-oldest.txt").read_text()))
     assert bounds.keys() - SHARED == tested.keys()

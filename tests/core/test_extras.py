@@ -12,9 +12,8 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
 
 LIBRARIES = {
-    "train": ["lightning_fabric", "tensorboard"],
+    "train": ["lightning_fabric", "pooch", "tensorboard"],
     "plot": ["matplotlib"],
-    "data": ["pooch"],
     "baselines": ["scipy", "skimage"],
 }
 """What each extra installs."""
@@ -24,7 +23,7 @@ OPTIONAL = {
     "apps.train": "train",
     "apps.show_maps": "plot",
     "evaluation.plots": "plot",
-    "apps.get_data": "data",
+    "apps.get_data": "train",
     "apps.selective_search": "baselines",
 }
 """Modules and the extra that each needs."""

@@ -22,7 +22,7 @@ from instancefcn.core.files import whole_file
 from instancefcn.data.archives import SBD, VOC, Archive, file_size, missing, space_needed
 from instancefcn.data.splits import read_split
 
-with extra("data"):
+with extra("train"):
     from pooch import HTTPDownloader
     from pooch.hashes import hash_matches
 
