@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     for source in sources:
         try:
             pixels = read_image(source.path)
-        except ValueError as error:
+        except UserError as error:
             line = " ".join(str(error).split())
             print(f"instancefcn show-maps: error: {line}", file=sys.stderr)
             continue
