@@ -3,15 +3,28 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+OLDEST := build/oldest
 
-.PHONY: demo test lint bench accuracy reproduce results clean
+.PHONY: demo test test-oldest lint bench accuracy reproduce results clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
 
 # One thread a process: two processes of one thread do more than one process of two.
 test: $(VENV)/developed
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
+
+# All but the tests that train or start many processes, beside .venv's torch, which is 5 GB. What
+# libraries warn of in their old versions is not ours to mend.
+test-oldest: $(VENV)/developed
+	rm -rf $(OLDEST)
+	$(PYTHON) -m venv $(OLDEST)
+	ls -d $(CURDIR)/$(VENV)/lib/python3*/site-packages > $(OLDEST)/torch.pth
+	mv $(OLDEST)/torch.pth $(OLDEST)/lib/python3*/site-packages
+	$(OLDEST)/bin/pip install --quiet --requirement constraints-oldest.txt --editable ".[all]"
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest --numprocesses auto --dist loadfile \
+		-W default --disable-warnings --ignore tests/apps --ignore tests/test_readme.py \
+		--ignore tests/test_bench.py --ignore reproduction
 
 lint: $(VENV)/developed
 	$(BIN)/ruff check .
@@ -31,7 +44,7 @@ results: bench accuracy
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[all]"
 	touch $@
 
 $(VENV)/developed: $(VENV)/installed

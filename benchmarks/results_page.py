@@ -40,7 +40,7 @@ def run_script(main: Callable[[], None]) -> None:
     """
     try:
         main()
-    except (ValueError, OSError, subprocess.CalledProcessError) as error:
+    except (UserError, OSError, subprocess.CalledProcessError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 

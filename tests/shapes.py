@@ -18,7 +18,7 @@ def write_shapes(folder: Path, images: int = 6, seed: int = 0) -> Path:
     content: dict[str, list[dict[str, object]]] = {
         "images": [],
         "annotations": [],
-        "categories": [{"id": 1, "name": "rectangle"}],
+        "categories": [{"id": 1, "name": "rectangle"}, {"id": 2, "name": "frame"}],
     }
     for i in range(1, images + 1):
         pixels = np.full((SIDE, SIDE, 3), 255, np.uint8)
@@ -26,11 +26,13 @@ def write_shapes(folder: Path, images: int = 6, seed: int = 0) -> Path:
             x0, y0 = left + int(rng.integers(6)), int(rng.integers(2, 20))
             x1, y1 = x0 + int(rng.integers(12, 22)), y0 + int(rng.integers(12, 40))
             pixels[y0:y1, x0:x1] = rng.integers(0, 150, 3)
+            if j == 1:
+                pixels[y0 + 3 : y1 - 3, x0 + 3 : x1 - 3] = 255
             content["annotations"].append(
                 {
                     "id": 2 * i + j,
                     "image_id": i,
-                    "category_id": 1,
+                    "category_id": 1 + j,
                     "iscrowd": 0,
                     "area": (x1 - x0) * (y1 - y0),
                     "bbox": [x0, y0, x1 - x0, y1 - y0],

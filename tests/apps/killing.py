@@ -1,8 +1,8 @@
 """Runs a command many times over, each time ended at the next of its steps to the disk.
 
 python killing.py FOLDER EVERY SIGNAL WORD...: the words, with "{out}" for an output that is new
-each time. A run is sent the signal before its first call of os.fsync or os.replace, another one before
-a call EVERY calls later, until a run gets to its end. Prints the exit codes by the calls as JSON,
+each time. A run is sent the signal before its first call of os.fsync or os.replace, another one
+before a call EVERY calls later, until a run gets to its end. Prints the exit codes by the calls as JSON,
 negative for runs that were killed; what a run said lies in FOLDER/CALL.err. They are forked from a
 process that has done it all once: a start of torch takes longer than the work.
 """

@@ -190,6 +190,7 @@ def test_two_processes_train_as_one(recipe: Path) -> None:
         ),
     ],
 )
+@pytest.mark.usefixtures("deterministic_no_longer")
 def test_a_mistake_is_one_line(
     undisturbed: Path,
     recipe: Path,
@@ -211,6 +212,13 @@ def test_help_lists_the_recipes_values(recipe: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     for line in ("--output", "--trust", "--steps 6", "--paste 0.5"):
         assert line in printed
+
+
+@pytest.fixture
+def deterministic_no_longer() -> Iterator[None]:
+    """A run in this process leaves torch deterministic."""
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def _environment() -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -23,7 +24,6 @@ from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union
 from instancefcn.evaluation.measuring import Chosen, Method, choose, measure
-from instancefcn.evaluation.plots import plot_recall
 from instancefcn.evaluation.recall import RecallReport, evaluate_recall
 from instancefcn.evaluation.report import (
     Reports,
@@ -89,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         for model in models
     }
     if arguments.output:
+        import_module("instancefcn.evaluation.plots")  # of an extra that may be missing
         require_writable(arguments.output)
     images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
     results = {names[path]: read_results(path, images) for path in arguments.results}
@@ -160,6 +161,8 @@ def tell(reports: Reports, data: str, output: Path | None) -> None:
 
 def write(folder: Path, reports: Reports, data: str) -> None:
     """All figures as JSON, both tables as Markdown, recall against IoU as a picture."""
+    from instancefcn.evaluation.plots import plot_recall  # noqa: PLC0415  # of an extra
+
     with writing(folder):
         with whole_file(folder / "recall.json") as file:
             file.write(json.dumps(to_json(reports, data), indent=1).encode())

@@ -8,18 +8,21 @@ import sys
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.data.checks import require_sound
 from instancefcn.training.loop import Step
 from instancefcn.training.readiness import require_ready
 from instancefcn.training.recipe import ReadRecipe, read_recipe, recipe_help
 from instancefcn.training.run import MODEL, follow, keep_recipe
+
+with extra("train"):
+    from lightning_fabric import Fabric
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

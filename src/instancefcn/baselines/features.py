@@ -11,7 +11,11 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+
+from instancefcn.core.extras import extra
+
+with extra("baselines"):
+    from scipy.ndimage import gaussian_filter
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.intp]

@@ -12,9 +12,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from instancefcn.baselines.features import COLOUR_BINS, TEXTURE_BINS, Floats, Integers, histograms
+from instancefcn.core.extras import extra
+
+with extra("baselines"):
+    from scipy.ndimage import find_objects
 
 
 @dataclass(frozen=True, eq=False)

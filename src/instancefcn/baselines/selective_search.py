@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import felzenszwalb
 
 from instancefcn.baselines.features import (
     Floats,
@@ -31,8 +30,12 @@ from instancefcn.baselines.grouping import (
     size,
     texture,
 )
+from instancefcn.core.extras import extra
 from instancefcn.core.rle import encode
 from instancefcn.core.types import Rle
+
+with extra("baselines"):
+    from skimage.segmentation import felzenszwalb
 
 SIGMA = 0.8  # of the smoothing before superpixels are made
 

@@ -64,7 +64,7 @@ def check_items(dataset: Dataset, decode: bool = False) -> Iterator[Problem]:
     """All that the items of a data set show; enough for ``Dataset.problems`` of most formats."""
     try:
         count = len(dataset)
-    except ValueError as error:
+    except UserError as error:
         yield Problem("error", "unreadable data set", dataset.name, str(error))
         return
     names: dict[int, Path] = {}
@@ -72,7 +72,7 @@ def check_items(dataset: Dataset, decode: bool = False) -> Iterator[Problem]:
     for index in range(count):
         try:
             item = dataset[index]
-        except ValueError as error:
+        except UserError as error:
             where = f"{dataset.name}, image {index + 1} of {count}"
             yield Problem("error", "bad annotation", where, str(error))
             continue
@@ -104,7 +104,7 @@ def image_problems(
     """
     try:
         size = read_image(path).shape[:2] if decode else image_size(path)
-    except ValueError as error:
+    except UserError as error:
         kind = "unreadable image" if isfile(path) else "missing image"
         yield Problem("error", kind, where, str(error))
         return

@@ -16,13 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, BinaryIO
 
-from pooch import HTTPDownloader
-from pooch.hashes import hash_matches
-
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.data.archives import SBD, VOC, Archive, file_size, missing, space_needed
 from instancefcn.data.splits import read_split, shipped_split
+
+with extra("train"):
+    from pooch import HTTPDownloader
+    from pooch.hashes import hash_matches
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, the bytes done, and all bytes."""

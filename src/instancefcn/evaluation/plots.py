@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
-
+from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.evaluation.recall import IOUS
 from instancefcn.evaluation.report import DEFINITIONS, Reports, describe, percent
+
+with extra("plot"):
+    import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.textpath import TextPath
 
 INK, GREY, LIGHT = "#222222", "#666666", "#e3e3e3"
 # Okabe and Ito's colours, which the colour-blind can tell apart too; grey for their yellow.

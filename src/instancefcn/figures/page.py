@@ -6,8 +6,12 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from instancefcn.core.extras import extra
+
+with extra("plot"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 INK, WORDS = "#222222", "#666666"
 DPI = 150

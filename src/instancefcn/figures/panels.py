@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize, to_rgb
-from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from torch import Tensor
 
 from instancefcn.core.drawing import paste
+from instancefcn.core.extras import extra
 from instancefcn.core.proposals import Proposals
 from instancefcn.figures.separation import ScoreMaps
 from instancefcn.formats.overlay import resized
+
+with extra("plot"):
+    import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize, to_rgb
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
 
 COLOURS = ("#19d3f3", "#2fd65b", "#ff6fd0", "#4f74ff")  # of windows; none is among HEAT's
 HEAT = matplotlib.colormaps["inferno"]

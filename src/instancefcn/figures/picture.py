@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
-
+from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.figures.page import MARGIN, WORDS, Panel, Section, lay_out, panel_width
 from instancefcn.figures.panels import (
@@ -29,6 +26,11 @@ from instancefcn.figures.panels import (
     look_at,
 )
 from instancefcn.figures.separation import ScoreMaps, Separation
+
+with extra("plot"):
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
 
 WIDEST, NARROWEST = 32 / 3, 8.0  # of the page, inch
 GRID, PANEL = 8.0, 4.0  # the height of the grid, and of a panel above it, at most

@@ -7,10 +7,12 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
-
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
+
+with extra("train"):
+    from torch.utils.tensorboard import SummaryWriter
 
 LOG = "log.jsonl"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.core.tensors import read_tensors
 from instancefcn.data.stream import SampleStream
 from instancefcn.data.workers import load
@@ -23,6 +23,9 @@ from instancefcn.network.models import differing, read_weights
 from instancefcn.training.batches import Batch, Collate
 from instancefcn.training.checkpoint import TrainingState
 from instancefcn.training.recipe import Recipe
+
+with extra("train"):
+    from lightning_fabric import Fabric
 
 CHECKPOINT = "checkpoint.safetensors"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 import yaml
-from lightning_fabric import Fabric
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.data.identity import KEY
@@ -25,6 +25,9 @@ from instancefcn.training.log import RunLog
 from instancefcn.training.loop import CHECKPOINT, Step, train
 from instancefcn.training.recipe import ReadRecipe, Recipe
 from instancefcn.training.trained_on import trained_on
+
+with extra("train"):
+    from lightning_fabric import Fabric
 
 MODEL, COPY = "model.safetensors", "recipe.yaml"
 FREE = (
