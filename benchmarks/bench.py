@@ -39,7 +39,7 @@ from results_page import (
     run_script,
     write_section,
 )
-from training_step import StepCost, described, step_costs
+from training_step import OBJECTS, StepCost, described, step_costs
 
 PAPER = Selection(windows_per_side=40_000, overlap=0.8)
 """Of the recipe `paper`: every window is filled."""
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         compare_pasting, arguments.model, paths, arguments.masks, arguments.repeats
     )
     print("training steps", file=sys.stderr)
-    steps = in_fresh_process(step_costs, arguments.repeats)
+    steps = in_fresh_process(step_costs, arguments.objects, arguments.repeats)
     text = section(costs, pasting, steps, fingerprint(arguments.model), arguments.repeats)
     write_section(arguments.page, "bench", text)
     print(text)
@@ -127,6 +127,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--paper-images", type=int, default=2, help="of these, for the paper's network")
     add("--paper-sides", type=int, nargs="+", default=PAPER_SIDES, help="its image pyramid")
     add("--repeats", type=int, default=3, help="runs a figure is the median of (%(default)s)")
+    add("--objects", type=int, nargs="+", default=OBJECTS, help="an image, of training steps")
     add("--masks", type=int, default=1000, help="pasted by us and by torchvision (%(default)s)")
     return parser.parse_args(argv)
 

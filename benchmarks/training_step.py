@@ -40,11 +40,11 @@ class StepCost:
     fed: float
 
 
-def step_costs(repeats: int) -> list[StepCost]:
+def step_costs(objects: Sequence[int], repeats: int) -> list[StepCost]:
     """Of ``general``'s network on crops with each number of objects."""
     torch.manual_seed(0)
     network = PyramidNetwork().to(memory_format=torch.channels_last)
-    return [step_cost(network, objects, repeats) for objects in OBJECTS]
+    return [step_cost(network, number, repeats) for number in objects]
 
 
 def step_cost(network: InstanceFCN, objects: int, repeats: int) -> StepCost:

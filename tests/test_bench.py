@@ -91,6 +91,7 @@ def test_bench_measures_every_stage_of_every_configuration(folder: Path) -> None
     size = ("--images", 2, "--paper-images", 1, "--paper-sides", 32, "--side", 32, "--masks", 20)
     done = command(
         *("bench", "--model", folder / "tiny.safetensors", "--repeats", 1, "--page", page),
+        *("--objects", 2),
         *("--data", folder / "data" / "VOCdevkit" / "VOC2012", *size),
     )
     assert done.returncode == 0, done.stderr

@@ -2,9 +2,9 @@
 
 python killing.py FOLDER EVERY SIGNAL WORD...: the words, with "{out}" for an output that is new
 each time. A run is sent the signal before its first call of os.fsync or os.replace, another one
-before a call EVERY calls later, until a run gets to its end. Prints the exit codes by the calls as JSON,
-negative for runs that were killed; what a run said lies in FOLDER/CALL.err. They are forked from a
-process that has done it all once: a start of torch takes longer than the work.
+before a call EVERY calls later, until a run gets to its end. Prints the exit codes by the calls as
+JSON, negative for runs that were killed; what a run said lies in FOLDER/CALL.err. They are forked
+from a process that has done it all once: a start of torch takes longer than the work.
 """
 
 from __future__ import annotations

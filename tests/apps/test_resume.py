@@ -107,7 +107,7 @@ def test_a_kill_at_any_moment_loses_no_image_that_was_done(
         assert content(out) == expected, f"killed before step {step}"
 
 
-@pytest.mark.parametrize(("name", "every"), [("SIGTERM", 1), ("SIGHUP", 8), ("SIGINT", 8)])
+@pytest.mark.parametrize(("name", "every"), [("SIGTERM", 1), ("SIGHUP", 5), ("SIGINT", 5)])
 def test_a_signal_ends_a_run_with_one_line(
     model: Path, photos: Path, tmp_path: Path, name: str, every: int
 ) -> None:

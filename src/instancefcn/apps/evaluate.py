@@ -72,22 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     dataset = named_dataset(arguments)
     models = arguments.model or ([] if arguments.results else ["general"])
+    names = method_names([*map(Path, models), *arguments.results])
+    # Whatever can be wrong is found now, and not after an hour.
     if models:
         for line in require_sound(dataset):
             print(line, file=sys.stderr)
-    names = method_names([*map(Path, models), *arguments.results])
-    trust = trusted(arguments)
-    # Whatever can be wrong is found now, and not after an hour.
-    methods: dict[str, Method] = {
-        names[Path(model)]: Predictor.from_pretrained(
-            model,
-            arguments.sides,
-            device=arguments.device,
-            batch=arguments.batch,
-            trust=trust,
-        ).masks
-        for model in models
-    }
+    methods = {names[Path(model)]: model_method(model, arguments) for model in models}
     if arguments.output:
         import_module("instancefcn.evaluation.plots")  # of an extra that may be missing
         require_writable(arguments.output)
@@ -109,6 +99,17 @@ def run(arguments: argparse.Namespace) -> int:
             write(arguments.output, reports, label)
     tell(reports, label, arguments.output)
     return 0
+
+
+def model_method(model: str, arguments: argparse.Namespace) -> Method:
+    """What a model finds. Raises UserError if it cannot be used."""
+    return Predictor.from_pretrained(
+        model,
+        arguments.sides,
+        device=arguments.device,
+        batch=arguments.batch,
+        trust=trusted(arguments),
+    ).masks
 
 
 def tell_missing(name: str, without: int, number: int) -> None:
