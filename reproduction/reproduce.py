@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
     """The sets whose folders are there, read once, so that a broken one is found now and not after
-    hours. Raises ValueError if none is, if one is empty, or if a part would replace the whole page.
+    hours. Raises UserError if none is, if one is empty, or if a part would replace the whole page.
     """
     needed = {key for experiment in EXPERIMENTS for key in experiment.sets}
     every = {key: dev for key, dev in dev_sets(arguments.data).items() if key in needed}

@@ -119,7 +119,7 @@ def tell_missing(name: str, without: int, number: int) -> None:
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder. Raises ValueError if nothing can be written there."""
+    """Make the folder. Raises UserError if nothing can be written there."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -130,7 +130,7 @@ def choose_images(
     dataset: Dataset, models: Sequence[str], limit: int | None, included: bool
 ) -> Chosen:
     """The images to measure on: without those that one of the models was trained on, unless they
-    are ``included``. Says what was left out. Raises ValueError if nothing is left.
+    are ``included``. Says what was left out. Raises UserError if nothing is left.
     """
     known = [recorded(read_card(model), model) for model in models]
     for model, pictures in zip(models, known, strict=True):

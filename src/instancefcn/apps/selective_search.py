@@ -160,7 +160,7 @@ class Task:
 
 
 def search(task: Task) -> list[ScoredMask]:
-    """The segments of one image, best first. Raises ValueError if the image cannot be read."""
+    """The segments of one image, best first. Raises UserError if the image cannot be read."""
     generator = np.random.default_rng((task.seed, task.position))
     image = read_image(task.path)
     return list(starmap(ScoredMask, selective_search(image, STRATEGIES[task.strategy], generator)))

@@ -17,13 +17,8 @@ from numpy.typing import NDArray
 from instancefcn.apps.ledger import written_names
 from instancefcn.core.errors import UserError
 from instancefcn.data.images import read_image
+from instancefcn.formats.layouts import IMAGE_SUFFIXES
 from instancefcn.formats.prediction import Source
-
-SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
-)
-"""What counts as an image in a folder or for a pattern. A file that is named is always taken."""
 
 UNREAD = (
     *(".heic", ".heif", ".jxl", ".psd"),
@@ -129,7 +124,7 @@ def _look(path: str) -> Found:
     ordered = sorted(filter(os.path.isfile, names), key=lambda name: (_by_a_link(name), name))
     files = {os.path.realpath(name): name for name in reversed(ordered)}
     by_name = [Path(name) for name in sorted(files.values())]
-    images = [name for name in by_name if _ends(name, SUFFIXES)]
+    images = [name for name in by_name if _ends(name, IMAGE_SUFFIXES)]
     own = set(filter(is_own, images))
     return Found(
         [name for name in images if name not in own],

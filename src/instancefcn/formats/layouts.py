@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
     *(".tif", ".tiff", ".webp"),
 )
-"""What counts as an image in a folder."""
+"""What counts as an image in a folder or for a pattern. A file that is named is always taken."""
 
 DEEPEST = 32
 """How many parts of a name, from its end, are looked at."""

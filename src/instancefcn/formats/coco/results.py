@@ -47,7 +47,7 @@ def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
     A results list has the image ids of ``images``; where a result has a "file_name" as well, the
     two must agree. A data set has ids of its own, so its images are found by their file's name.
 
-    Raises ValueError, naming the file and the result, for whatever cannot be used: pycocotools
+    Raises UserError, naming the file and the result, for whatever cannot be used: pycocotools
     would leave out results of unknown images, or count them as misses, without a word.
     """
     path, known = Path(path), _Images.of(images)

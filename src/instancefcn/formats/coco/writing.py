@@ -129,14 +129,14 @@ class ListedImages:
     """The images that a COCO file lists. Each may be taken up once."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ValueError, naming the file, if it is no COCO file with images."""
+        """Raises UserError, naming the file, if it is no COCO file with images."""
         self.path = path
         self._entries: dict[str, ImageEntry] = {}
         self._taken: dict[int, Path] = {}
         for record in read_tables(path, ("images",), ("images",)):
             try:
                 entry = to_image(record.value)
-            except ValueError as error:
+            except UserError as error:
                 raise UserError(f"{path}: {error}; export the annotations again") from error
             name = _listed_name(entry.file_name)
             if self._entries.setdefault(name, entry) is not entry:
@@ -147,7 +147,7 @@ class ListedImages:
     def identify(self, source: Source, height: int, width: int) -> Source:
         """The source with the id of the image that is listed under its path, or the path's end.
 
-        Raises ValueError, naming the image, if there is none, if it has another size, or if
+        Raises UserError, naming the image, if there is none, if it has another size, or if
         another file has taken it up.
         """
         entry = self._find(source.path)
