@@ -17,9 +17,8 @@ from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_data
 from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count
-from instancefcn.apps.output import writing
 from instancefcn.core.errors import UserError
-from instancefcn.core.files import whole_file
+from instancefcn.core.files import whole_file, writing
 from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union

@@ -139,7 +139,7 @@ def write_splits(folder: Path) -> dict[Path, int]:
 
 
 def _write_split(path: Path, names: Sequence[str]) -> Path:
-    with _writing(path), whole_file(path) as file:
+    with whole_file(path) as file:
         file.write("".join(f"{name}\n" for name in names).encode())
     return path
 
