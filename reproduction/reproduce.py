@@ -25,7 +25,8 @@ from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.measuring import find
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
-from instancefcn.formats.coco.results import read_results, write_results
+from instancefcn.formats.coco.results import read_results
+from instancefcn.formats.coco.writing import write_results
 from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.training.recipe import read_recipe

@@ -28,8 +28,8 @@ from instancefcn.core.journal import Journal
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
-from instancefcn.formats.coco.results import ScoredMask, write_results
-from instancefcn.formats.coco.writing import ImageMasks
+from instancefcn.formats.coco.results import ScoredMask
+from instancefcn.formats.coco.writing import ImageMasks, write_results
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
