@@ -20,7 +20,7 @@ from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
 from instancefcn.network.losses import Logistic, LogisticDice, Quality, Sampled
 from instancefcn.network.presets import PaperNetwork
 from instancefcn.training.batches import Collate
-from instancefcn.training.targets import Matching, Sampling
+from instancefcn.training.targets import Matching, WindowSampling
 
 HEIGHT, WIDTH = 64, 96
 SAMPLES = [
@@ -93,7 +93,7 @@ def test_every_trained_parameter_gets_a_gradient(
         mask_head.mask_loss = Logistic() if learnt == "as the paper" else LogisticDice()
         objectness_head.objectness_loss = Sampled() if learnt == "as the paper" else Quality()
     network.zero_grad()
-    (batch,) = Collate.of(network, Matching(), Sampling())(SAMPLES)
+    (batch,) = Collate.of(network, Matching(), WindowSampling())(SAMPLES)
     assert all(len(targets.windows) for targets in batch.targets)
     terms = network.losses(network(images), batch.targets)
     assert list(terms) == network.term_names() == ["mask", "objectness"]
@@ -145,7 +145,7 @@ def test_a_further_head_learns_and_answers_beside_the_others(images: Tensor) -> 
         heads=[CategoryHead(8, categories=4)],
     )
     network = InstanceFCN(FeaturePyramid("test_efficientnet", 8), [branch])
-    (batch,) = Collate.of(network, Matching(), Sampling())(SAMPLES)
+    (batch,) = Collate.of(network, Matching(), WindowSampling())(SAMPLES)
     levels = network(images)
     assert levels[0].answers["category"].shape == (2, 4, HEIGHT // 16, WIDTH // 16)
     terms = network.losses(levels, batch.targets)
