@@ -45,9 +45,9 @@ def ranked(candidates: Candidates, height: int, width: int, selection: Selection
     drawn = (candidates.boxes[:, 2:] > candidates.boxes[:, :2]).all(1).nonzero()[:, 0]
     kept, scores = suppress(candidates.boxes[drawn], candidates.scores[drawn], selection)
     best = candidates[drawn[kept]]
-    return Proposals(
-        scores.cpu(), best.windows.cpu(), best.logits.cpu(), best.level.cpu(), height, width
-    )
+    answers = {name: answer.cpu() for name, answer in best.answers.items()}
+    parts = (best.windows.cpu(), best.logits.cpu(), best.level.cpu())
+    return Proposals(scores.cpu(), *parts, height, width, answers)
 
 
 def suppress(boxes: Tensor, scores: Tensor, selection: Selection) -> tuple[Tensor, Tensor]:
