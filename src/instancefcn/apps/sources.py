@@ -1,22 +1,17 @@
-"""The images that a command line names, and their pixels, decoded ahead."""
+"""The images that a command line names, and what their outputs are called."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cache
 from glob import escape, glob, has_magic
 from pathlib import Path, PurePath
 
-import numpy as np
-from numpy.typing import NDArray
-
 from instancefcn.apps.ledger import written_names
 from instancefcn.core.errors import UserError
-from instancefcn.data.images import read_image
 from instancefcn.formats.layouts import IMAGE_SUFFIXES
 from instancefcn.formats.prediction import Source
 
@@ -83,23 +78,6 @@ def to_sources(images: Sequence[Path]) -> list[Source]:
         Source(image, number, name.as_posix(), stem)
         for number, (image, name, stem) in enumerate(zip(images, names, stems, strict=True), 1)
     ]
-
-
-def read_ahead(
-    pool: Executor, images: Sequence[Path], ahead: int
-) -> Iterator[Future[NDArray[np.uint8]]]:
-    """Each image's pixels, or the error that reading it raised.
-
-    While one is worked on the pool reads the next, never more than ``ahead``: a large one is
-    hundreds of MB.
-    """
-    futures: deque[Future[NDArray[np.uint8]]] = deque()
-    for image in images:
-        futures.append(pool.submit(read_image, image))
-        if len(futures) > ahead:
-            yield futures.popleft()
-    while futures:
-        yield futures.popleft()
 
 
 def _collide(stems: Sequence[str]) -> bool:
