@@ -129,8 +129,8 @@ def polygons_to_rle(polygons: Sequence[Sequence[float]], height: int, width: int
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2 or not _are_coordinates(polygon):
             raise UserError(
-                "a polygon is a list [x0, y0, x1, y1, ...] of at least three points, "
-                f"got {short(polygon)}; draw it again or take it out"
+                "a polygon is a list [x0, y0, x1, y1, ...] of at least three points, numbers of "
+                f"less than a million pixels, got {short(polygon)}; draw it again or take it out"
             )
     _require_pixels(height, width)
     if not polygons:
