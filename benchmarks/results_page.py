@@ -58,7 +58,7 @@ def write_section(page: Path, name: str, text: str) -> None:
     """Replace what stands between the page's markers of this name, or add it at the end.
 
     The rest of the page stays as it is, byte for byte; a page that is not there is begun. Raises
-    ValueError if only one of the markers is there.
+    UserError if only one of the markers is there.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     old = page.read_bytes().decode() if page.exists() else HEAD

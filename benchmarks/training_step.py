@@ -19,12 +19,12 @@ from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.presets import PyramidNetwork
 from instancefcn.training.batches import Batch, Collate
 from instancefcn.training.loop import TrainingStep
-from instancefcn.training.targets import Matching, Sampling
+from instancefcn.training.targets import Matching, WindowSampling
 
 SIDE, BATCH = 384, 8
 STEPS = 6
 OBJECTS = (5, 30, 300)
-SAMPLING = Sampling(positives=64, windows=None)
+SAMPLING = WindowSampling(positives_per_image=64, windows_per_image=None)
 """Sizes and sampling of the recipe `general`."""
 
 

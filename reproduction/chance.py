@@ -69,7 +69,7 @@ def difference(plus: Methods, minus: Methods) -> Difference:
     each method's runs. Student's t with Welch and Satterthwaite's degrees of freedom, since runs
     are few. Of methods with a single run the interval holds the chance of the images alone.
 
-    Raises ValueError if the methods were not measured on the same objects.
+    Raises UserError if the methods were not measured on the same objects.
     """
     objects = plus[0][0].objects
     every = [tally for runs in (*plus, *minus) for tally in runs]

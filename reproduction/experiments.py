@@ -90,7 +90,7 @@ def first_run(runs: Sequence[Run], name: str, key: str) -> Run:
 def trained(run: Run, overrides: Sequence[str]) -> bool:
     """Has a run of this very recipe made all its steps, and is its model used as it says?
 
-    Raises ValueError if its folder holds a run of another recipe, which could not go on.
+    Raises UserError if its folder holds a run of another recipe, which could not go on.
     """
     read = read_recipe(run.experiment.recipe, [f"--seed={run.seed}", *overrides])
     require_same_run(run.folder, read.text)

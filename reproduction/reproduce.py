@@ -25,7 +25,8 @@ from instancefcn.data.dataset import Dataset
 from instancefcn.evaluation.measuring import find
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
-from instancefcn.formats.coco.results import read_results, write_results
+from instancefcn.formats.coco.results import read_results
+from instancefcn.formats.coco.writing import write_results
 from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.training.recipe import read_recipe
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
     """The sets whose folders are there, read once, so that a broken one is found now and not after
-    hours. Raises ValueError if none is, if one is empty, or if a part would replace the whole page.
+    hours. Raises UserError if none is, if one is empty, or if a part would replace the whole page.
     """
     needed = {key for experiment in EXPERIMENTS for key in experiment.sets}
     every = {key: dev for key, dev in dev_sets(arguments.data).items() if key in needed}

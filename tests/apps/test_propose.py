@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.apps.ledger import LEDGER
-from instancefcn.apps.predicting import proposals_of
-from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco import CocoDataset
@@ -301,13 +298,3 @@ def test_batches_give_the_same_masks(model: Path, photos: Path, tmp_path: Path) 
     assert len(found[0]) > 100
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], atol=1e-4)
-
-
-def test_an_image_that_fails_takes_only_itself_along(model: Path, photos: Path) -> None:
-    predictor = Predictor.from_pretrained(model, batch=3)
-    pixels = read_image(photos / "coffee.png")
-    first, second, third = proposals_of(predictor, [pixels, pixels[:, :, 0], pixels])
-    assert isinstance(second, Exception)
-    for found in (first, third):
-        assert isinstance(found, Proposals)
-        torch.testing.assert_close(found.scores, predictor(pixels).scores)

@@ -83,6 +83,10 @@ def test_windows_are_centred_in_the_middle_of_their_step(step: int, expected: li
     grid = make_grid(12, 12, step=step)
     position = torch.arange(3)
     windows = grid.windows(torch.zeros_like(position), position, position.flip(0))
+    assert [each.tolist() for each in grid.places(windows)] == [
+        position.tolist(),
+        position.flip(0).tolist(),
+    ]
     assert windows.y.tolist() == expected
     assert windows.x.tolist() == expected[::-1]
 

@@ -12,7 +12,8 @@ import pytest
 from instancefcn.core.rle import decode, encode, rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import ScoredMask, ranked, read_results, write_results
+from instancefcn.formats.coco.results import ScoredMask, ranked, read_results
+from instancefcn.formats.coco.writing import write_results
 
 HEIGHT, WIDTH = 6, 8
 

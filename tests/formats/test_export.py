@@ -95,7 +95,8 @@ def test_png_keeps_every_value() -> None:
 def test_records_calculated_by_hand() -> None:
     mask = np.zeros((5, 5), np.bool_)
     mask[1:4, 2:4] = True  # down column 2: 10 + 1 pixels of background, 3, 2, 3, the rest
-    (record,) = records(*masks_of(predicted(of_masks([mask], [0.75]), image_id=7)))
+    source, image = masks_of(predicted(of_masks([mask], [0.75]), image_id=7))
+    (record,) = records(source.image_id, image.masks)
     counts = record["segmentation"].pop("counts")
     assert record == {
         "image_id": 7,

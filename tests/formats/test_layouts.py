@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from instancefcn.core.errors import UserError
-from instancefcn.formats.layouts import beside, choose, files_below, inside
+from instancefcn.formats.layouts import beside, choose, files_below, inside, pair_folders
 from instancefcn.formats.png import from_png, to_png
 
 
@@ -39,6 +39,15 @@ def test_a_split_is_chosen_by_name_or_because_there_is_no_other(tmp_path: Path) 
         choose(tmp_path, {}, None)
     with pytest.raises(UserError, match="no split c; give --split; found there: a, b"):
         choose(tmp_path, {"a": 1, "b": 2}, "c")
+
+
+def test_labels_of_a_split_that_is_not_there_are_a_mistake(tmp_path: Path) -> None:
+    """Else its images would count as images without objects."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    assert pair_folders(tmp_path / "images", tmp_path / "labels", ".txt").images == ()
+    with pytest.raises(UserError, match=r"labels/vla: no such folder of labels.* --split"):
+        pair_folders(tmp_path / "images", tmp_path / "labels" / "vla", ".txt")
 
 
 def test_the_folder_beside_images(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,3 +53,10 @@ def test_what_is_out_of_range_is_told_in_one_line(values: Any, reason: str) -> N
     assert str(error.value).startswith("m: its settings for inference are no")
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_selection_out_of_range_is_refused_wherever_it_is_made() -> None:
+    with pytest.raises(UserError, match=r"selection\.overlap: 7; give 0 to 1"):
+        Selection(overlap=7)
+    with pytest.raises(UserError, match=r"selection\.top: 0; give 1 or more"):
+        replace(Selection(), top=0)

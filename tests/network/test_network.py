@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,10 @@ from builders import make_sample, small_network
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.types import Sample
+from instancefcn.figures.separation import levels_of
+from instancefcn.formats.saving import load_proposals
+from instancefcn.inference.engines import TorchEngine
+from instancefcn.inference.predictor import Predictor
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.head import Head, Targets, Term, per_image
@@ -20,7 +25,7 @@ from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
 from instancefcn.network.losses import Logistic, LogisticDice, Quality, Sampled
 from instancefcn.network.presets import PaperNetwork
 from instancefcn.training.batches import Collate
-from instancefcn.training.targets import Matching, Sampling
+from instancefcn.training.targets import Matching, WindowSampling
 
 HEIGHT, WIDTH = 64, 96
 SAMPLES = [
@@ -93,7 +98,7 @@ def test_every_trained_parameter_gets_a_gradient(
         mask_head.mask_loss = Logistic() if learnt == "as the paper" else LogisticDice()
         objectness_head.objectness_loss = Sampled() if learnt == "as the paper" else Quality()
     network.zero_grad()
-    (batch,) = Collate.of(network, Matching(), Sampling())(SAMPLES)
+    (batch,) = Collate.of(network, Matching(), WindowSampling())(SAMPLES)
     assert all(len(targets.windows) for targets in batch.targets)
     terms = network.losses(network(images), batch.targets)
     assert list(terms) == network.term_names() == ["mask", "objectness"]
@@ -129,7 +134,7 @@ class CategoryHead(Head):
         return per_image(losses, targets.windows, len(level.maps))
 
     def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
-        y, x = ((centre - grid.step // 2) // grid.step for centre in (windows.y, windows.x))
+        y, x = grid.places(windows)
         return answer[windows.image, :, y, x]
 
 
@@ -145,7 +150,7 @@ def test_a_further_head_learns_and_answers_beside_the_others(images: Tensor) -> 
         heads=[CategoryHead(8, categories=4)],
     )
     network = InstanceFCN(FeaturePyramid("test_efficientnet", 8), [branch])
-    (batch,) = Collate.of(network, Matching(), Sampling())(SAMPLES)
+    (batch,) = Collate.of(network, Matching(), WindowSampling())(SAMPLES)
     levels = network(images)
     assert levels[0].answers["category"].shape == (2, 4, HEIGHT // 16, WIDTH // 16)
     terms = network.losses(levels, batch.targets)
@@ -153,6 +158,32 @@ def test_a_further_head_learns_and_answers_beside_the_others(images: Tensor) -> 
     assert 0.3 < terms["category"].item() < 4
     terms["category"].backward()  # type: ignore[no-untyped-call]
     assert next(branch.heads.parameters()).grad is not None
+
+
+def test_what_a_further_head_says_comes_out_with_each_proposal(tmp_path: Path) -> None:
+    """Through candidates of two sizes, ranking, a choice among proposals, and a file."""
+    torch.manual_seed(0)
+    heads = [CategoryHead(8, categories=4)]
+    branch = Branch(21, ScoreMapHead(8, 8, k=3), ObjectnessHead(8, 8), [0, 1], [2, 2], heads=heads)
+    network = InstanceFCN(FeaturePyramid("test_efficientnet", 8), [branch])
+    predictor = Predictor(TorchEngine(network), [64, 96])
+    pixels = SAMPLES[0].image.permute(1, 2, 0).numpy()
+    found = predictor(pixels)
+    levels = levels_of(predictor, pixels)
+    for index in range(0, len(found), 40):
+        level = levels[int(found.level[index])]
+        x, y = ((found.windows[index, :2] + found.windows[index, 2:]) / 2).tolist()
+        window = Windows(
+            torch.tensor([0]),
+            torch.tensor([int(y / level.grid.cell[1])]),
+            torch.tensor([int(x / level.grid.cell[0])]),
+        )
+        expected = heads[0].decode(level.answers["category"], window, level.grid)
+        torch.testing.assert_close(found.answers["category"][index], expected[0])
+    some = found[torch.tensor([1, 3])]
+    some.save(tmp_path / "x.safetensors")
+    again = load_proposals(tmp_path / "x.safetensors")
+    torch.testing.assert_close(again.answers["category"], found.answers["category"][[1, 3]])
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,11 @@ def test_the_copy_beside_a_run_is_the_same_recipe(name: str, recipe: Path, tmp_p
 
 
 def test_a_value_of_null_is_kept(recipe: Path, tmp_path: Path) -> None:
-    read = read_recipe(str(recipe), ["--sampling.windows", "null"])
-    assert read.recipe.sampling.windows is None
+    read = read_recipe(str(recipe), ["--sampling.windows_per_image", "null"])
+    assert read.recipe.sampling.windows_per_image is None
     copy = tmp_path / "copy.yaml"
     copy.write_text(read.text)
-    assert read_recipe(str(copy)).recipe.sampling.windows is None
+    assert read_recipe(str(copy)).recipe.sampling.windows_per_image is None
 
 
 def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_recipe_runs_no_command(tmp_path: Path) -> None:
         (["--workers", "-1"], "workers: -1; give 0 or more"),
         (["--seed", "-1"], "seed: -1"),
         (["--pretrained_rate", "-1"], "pretrained_rate: -1.0"),
-        (["--sampling.positives", "-3"], "sampling.positives: -3"),
+        (["--sampling.positives_per_image", "-3"], "sampling.positives_per_image: -3"),
         (["--schedule.warmup", "-3"], "warmup: -3"),
         (["--pretrained", "${data"], "${data is unknown"),
         (["--train", "[]"], "no data set to train on"),

@@ -104,7 +104,7 @@ def test_the_papers_recipe_is_the_papers(paper: Recipe) -> None:
     assert branch.objectness_head.hidden.out_channels == 512
     assert isinstance(paper.augmentation, FullImages)
     assert paper.augmentation.sides == paper.inference.sides == PAPER_SIDES
-    assert (paper.sampling.positives, paper.sampling.windows) == (128, 256)
+    assert (paper.sampling.positives_per_image, paper.sampling.windows_per_image) == (128, 256)
     assert (paper.steps, paper.batch, paper.paste, paper.decay_average) == (40_000, 8, 0, 0)
     optimizer = paper.optimizer(paper.network.parameters())
     assert optimizer.defaults["momentum"] == 0.9

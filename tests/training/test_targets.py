@@ -15,13 +15,13 @@ from instancefcn.core.types import Sample
 from instancefcn.network.head import IGNORED, NEGATIVE, Targets
 from instancefcn.network.heads import MaskHead, cover_cells
 from instancefcn.training import targets as module
-from instancefcn.training.targets import Matching, Sampling, label_windows, subsample
+from instancefcn.training.targets import Matching, WindowSampling, label_windows, subsample
 
-ALL = Sampling(positives=None, windows=None)
+ALL = WindowSampling(positives_per_image=None, windows_per_image=None)
 
 
 def make_targets(
-    grids: list[Grid], samples: list[Sample], matching: Matching, sampling: Sampling
+    grids: list[Grid], samples: list[Sample], matching: Matching, sampling: WindowSampling
 ) -> list[Targets]:
     """With a mask head on each grid."""
     makers = [[MaskHead.make_targets]] * len(grids)
@@ -139,24 +139,24 @@ def labels() -> list[Tensor]:
     return [values[:64].view(8, 8), values[64:].view(6, 6)]
 
 
-def drawn(labels: list[Tensor], sampling: Sampling, seed: int = 0) -> list[Tensor]:
+def drawn(labels: list[Tensor], sampling: WindowSampling, seed: int = 0) -> list[Tensor]:
     return subsample(labels, sampling, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(
     ("sampling", "positive", "negative"),
     [
-        (Sampling(positives=16, windows=32), 16, 16),
-        (Sampling(positives=50, windows=80), 30, 50),
-        (Sampling(positives=16, windows=None), 16, 60),
-        (Sampling(positives=None, windows=32), 30, 2),
-        (Sampling(positives=0, windows=8), 0, 8),
-        (Sampling(), 30, 60),
+        (WindowSampling(positives_per_image=16, windows_per_image=32), 16, 16),
+        (WindowSampling(positives_per_image=50, windows_per_image=80), 30, 50),
+        (WindowSampling(positives_per_image=16, windows_per_image=None), 16, 60),
+        (WindowSampling(positives_per_image=None, windows_per_image=32), 30, 2),
+        (WindowSampling(positives_per_image=0, windows_per_image=8), 0, 8),
+        (WindowSampling(), 30, 60),
         (ALL, 30, 60),
     ],
 )
 def test_negatives_fill_up_what_positives_leave(
-    labels: list[Tensor], sampling: Sampling, positive: int, negative: int
+    labels: list[Tensor], sampling: WindowSampling, positive: int, negative: int
 ) -> None:
     result = drawn(labels, sampling)
     assert [each.shape for each in result] == [each.shape for each in labels]
@@ -168,12 +168,12 @@ def test_negatives_fill_up_what_positives_leave(
 
 def test_the_papers_sampling_is_256_windows_one_to_one() -> None:
     labels = torch.cat([torch.zeros(500), torch.full((5000,), NEGATIVE)]).long().view(55, 100)
-    (result,) = drawn([labels], Sampling())
+    (result,) = drawn([labels], WindowSampling())
     assert int((result >= 0).sum()) == int((result == NEGATIVE).sum()) == 128
 
 
 def test_the_seed_decides_what_is_drawn(labels: list[Tensor]) -> None:
-    sampling = Sampling(positives=16, windows=32)
+    sampling = WindowSampling(positives_per_image=16, windows_per_image=32)
     one, again, other = (
         torch.cat([t.flatten() for t in drawn(labels, sampling, s)]) for s in (1, 1, 2)
     )
@@ -258,8 +258,10 @@ def test_without_objects_there_are_no_masks() -> None:
     assert (target.labels == NEGATIVE).all()
 
 
-@pytest.mark.parametrize("sampling", [Sampling(positives=4, windows=12), Sampling()])
-def test_a_samples_targets_do_not_depend_on_its_batch(sampling: Sampling) -> None:
+@pytest.mark.parametrize(
+    "sampling", [WindowSampling(positives_per_image=4, windows_per_image=12), WindowSampling()]
+)
+def test_a_samples_targets_do_not_depend_on_its_batch(sampling: WindowSampling) -> None:
     together = make_targets(GRIDS, samples(), MATCHING, sampling)
     backwards = make_targets(GRIDS, samples()[::-1], MATCHING, sampling)
     for image, sample in enumerate(samples()):
@@ -273,7 +275,7 @@ def test_a_samples_targets_do_not_depend_on_its_batch(sampling: Sampling) -> Non
 
 
 def test_targets_follow_from_the_samples_seed() -> None:
-    sampling = Sampling(positives=4, windows=12)
+    sampling = WindowSampling(positives_per_image=4, windows_per_image=12)
     sample = samples()[0]
     one, again, other = (
         make_targets(GRIDS, [replace(sample, seed=seed)], MATCHING, sampling)[0].labels

@@ -16,5 +16,5 @@ def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def named_dataset(arguments: argparse.Namespace) -> Dataset:
-    """The data set that the arguments name; ValueError if there is none."""
+    """The data set that the arguments name; UserError if there is none."""
     return open_dataset(arguments.dataset, arguments.split, arguments.images)

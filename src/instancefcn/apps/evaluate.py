@@ -17,9 +17,8 @@ from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_data
 from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count
-from instancefcn.apps.output import writing
 from instancefcn.core.errors import UserError
-from instancefcn.core.files import whole_file
+from instancefcn.core.files import whole_file, writing
 from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union
@@ -119,7 +118,7 @@ def tell_missing(name: str, without: int, number: int) -> None:
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder. Raises ValueError if nothing can be written there."""
+    """Make the folder. Raises UserError if nothing can be written there."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -130,7 +129,7 @@ def choose_images(
     dataset: Dataset, models: Sequence[str], limit: int | None, included: bool
 ) -> Chosen:
     """The images to measure on: without those that one of the models was trained on, unless they
-    are ``included``. Says what was left out. Raises ValueError if nothing is left.
+    are ``included``. Says what was left out. Raises UserError if nothing is left.
     """
     known = [recorded(read_card(model), model) for model in models]
     for model, pictures in zip(models, known, strict=True):

@@ -157,7 +157,7 @@ class Ledger:
     def add_file(self, name: str, content: Path) -> None:
         """Note that a file is to appear with this content."""
         self._open()
-        self._note({"files": {name: [_digest(content)]}})
+        self._note({"files": {name: [digest_of(content)]}})
 
     def end(self) -> None:
         self._note({"ended": True})
@@ -186,7 +186,7 @@ class Ledger:
     def _digests(self, name: str) -> list[str]:
         """Of what is under a name now: one, or none."""
         path = self.folder / name
-        return [_digest(path)] if os.path.isfile(path) else []  # a Path raises for a long name
+        return [digest_of(path)] if os.path.isfile(path) else []  # a Path raises for a long name
 
     def _is_foreign(self, name: str) -> bool:
         return not self.notes.known.get(name, set()).issuperset(self._digests(name))
@@ -236,7 +236,8 @@ def _version(source: Source) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Of a file's bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):

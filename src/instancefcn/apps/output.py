@@ -16,17 +16,6 @@ from instancefcn.core.files import NoOutputError
 REPORT = "a fault of the program, not yours; please report it with this text"
 
 
-@contextmanager
-def writing(output: Path) -> Iterator[None]:
-    """Whatever the disk refuses inside is a UserError that names the command's --output."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{output}: cannot be written ({error.strerror}); give another --output"
-        ) from error
-
-
 def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import time
 from collections import Counter
@@ -14,24 +13,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from rich.console import Console
 from rich.progress import track
 
 from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
-from instancefcn.apps.ledger import LEDGER, Done, Ledger
+from instancefcn.apps.ledger import LEDGER, Done, Ledger, digest_of
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
 from instancefcn.apps.plan import FORMATS, Plan
-from instancefcn.apps.predicting import predictions_of
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.formats.coco.writing import ImageMasks, data_set, results_list
 from instancefcn.formats.prediction import Source
-from instancefcn.inference.engines import TorchEngine
+from instancefcn.inference.predicting import predictions_of
 from instancefcn.inference.predictor import Predictor
+from instancefcn.network.models import find_model
 
 REST = "--resume does the rest"
 
@@ -97,13 +95,14 @@ def run(arguments: argparse.Namespace) -> int:
     require_apart((plan.folder / name for name in names), read)
     predictor = _predictor(arguments)
     ledger = Ledger(plan.folder)
+    settings = _settings(predictor, arguments.model)
     if arguments.resume:
         ledger.require_own(plan.names_at_the_end())
-        ledger.resume(_settings(predictor), names)
+        ledger.resume(settings, names)
     elif arguments.overwrite:
-        ledger.overwrite(_settings(predictor), names)
+        ledger.overwrite(settings, names)
     else:
-        ledger.start(_settings(predictor), names)
+        ledger.start(settings, names)
     work = Work(plan, ledger, Failures("propose", len(found.unread)))
     return work.carry_out(sources, predictor)
 
@@ -195,26 +194,16 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     return predictor
 
 
-def _settings(predictor: Predictor) -> Mapping[str, Any]:
+def _settings(predictor: Predictor, model: str) -> Mapping[str, Any]:
     """What the masks depend on, by the options that change it."""
-    assert isinstance(predictor.engine, TorchEngine)
     selection = asdict(predictor.selection)
     return {
         "version": version("instancefcn"),
-        "--model": _digest(predictor.engine.network),
+        "--model": digest_of(find_model(model)),
         "--sides": predictor.sides,
         "--min-score": selection.pop("min_score"),
         "--top": selection,
     }
-
-
-def _digest(network: torch.nn.Module) -> str:
-    """Of a network's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _with_progress(steps: Iterable[T], total: int) -> Iterable[T]:

@@ -28,8 +28,8 @@ from instancefcn.core.journal import Journal
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
-from instancefcn.formats.coco.results import ScoredMask, write_results
-from instancefcn.formats.coco.writing import ImageMasks
+from instancefcn.formats.coco.results import ScoredMask
+from instancefcn.formats.coco.writing import ImageMasks, write_results
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,7 +160,7 @@ class Task:
 
 
 def search(task: Task) -> list[ScoredMask]:
-    """The segments of one image, best first. Raises ValueError if the image cannot be read."""
+    """The segments of one image, best first. Raises UserError if the image cannot be read."""
     generator = np.random.default_rng((task.seed, task.position))
     image = read_image(task.path)
     return list(starmap(ScoredMask, selective_search(image, STRATEGIES[task.strategy], generator)))

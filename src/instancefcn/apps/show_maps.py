@@ -8,9 +8,10 @@ from pathlib import Path
 
 from instancefcn.apps.device_arguments import add_device_argument
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
-from instancefcn.apps.output import Failures, require_apart, writing
+from instancefcn.apps.output import Failures, require_apart
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
+from instancefcn.core.files import writing
 from instancefcn.data.images import read_image
 from instancefcn.figures.picture import write_picture
 from instancefcn.figures.separation import (

@@ -1,29 +1,19 @@
-"""The images that a command line names, and their pixels, decoded ahead."""
+"""The images that a command line names, and what their outputs are called."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cache
 from glob import escape, glob, has_magic
 from pathlib import Path, PurePath
 
-import numpy as np
-from numpy.typing import NDArray
-
 from instancefcn.apps.ledger import written_names
 from instancefcn.core.errors import UserError
-from instancefcn.data.images import read_image
+from instancefcn.formats.layouts import IMAGE_SUFFIXES
 from instancefcn.formats.prediction import Source
-
-SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
-)
-"""What counts as an image in a folder or for a pattern. A file that is named is always taken."""
 
 UNREAD = (
     *(".heic", ".heif", ".jxl", ".psd"),
@@ -90,23 +80,6 @@ def to_sources(images: Sequence[Path]) -> list[Source]:
     ]
 
 
-def read_ahead(
-    pool: Executor, images: Sequence[Path], ahead: int
-) -> Iterator[Future[NDArray[np.uint8]]]:
-    """Each image's pixels, or the error that reading it raised.
-
-    While one is worked on the pool reads the next, never more than ``ahead``: a large one is
-    hundreds of MB.
-    """
-    futures: deque[Future[NDArray[np.uint8]]] = deque()
-    for image in images:
-        futures.append(pool.submit(read_image, image))
-        if len(futures) > ahead:
-            yield futures.popleft()
-    while futures:
-        yield futures.popleft()
-
-
 def _collide(stems: Sequence[str]) -> bool:
     """Would outputs "STEM.SUFFIX" meet, also where capitals do not count, or folders of these?"""
     known = {stem.casefold() for stem in stems}
@@ -129,7 +102,7 @@ def _look(path: str) -> Found:
     ordered = sorted(filter(os.path.isfile, names), key=lambda name: (_by_a_link(name), name))
     files = {os.path.realpath(name): name for name in reversed(ordered)}
     by_name = [Path(name) for name in sorted(files.values())]
-    images = [name for name in by_name if _ends(name, SUFFIXES)]
+    images = [name for name in by_name if _ends(name, IMAGE_SUFFIXES)]
     own = set(filter(is_own, images))
     return Found(
         [name for name in images if name not in own],

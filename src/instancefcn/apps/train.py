@@ -89,7 +89,7 @@ def part(fabric: Fabric) -> None:
 
 
 def to_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
-    """What carries devices, precision and processes. ValueError for what this machine lacks."""
+    """What carries devices, precision and processes. UserError for what this machine lacks."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
     try:
         return Fabric(

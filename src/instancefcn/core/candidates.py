@@ -6,8 +6,8 @@ suppression, masks and files take candidates and do not know who made them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,8 @@ class Candidates:
     scores (n,) float32 in 0..1. windows (n, 4) float32: what the m x m cells span; may leave the
     image. logits (n, m, m) float32, above 0 inside an object. boxes (n, 4) float32: around the
     cells above 0, see ``cell_boxes``; a box without area is of an empty mask. level (n,) int64:
-    the index, of ``num_levels``, of the level that each came from.
+    the index, of ``num_levels``, of the level that each came from. answers: what further heads say
+    of each, by the heads' names, (n, ...).
     """
 
     scores: Tensor
@@ -32,6 +33,7 @@ class Candidates:
     boxes: Tensor
     level: Tensor
     num_levels: int
+    answers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, m = len(self.scores), self.logits.shape[-1]
@@ -50,6 +52,7 @@ class Candidates:
             self.boxes[index],
             self.level[index],
             self.num_levels,
+            {name: answer[index] for name, answer in self.answers.items()},
         )
 
 
@@ -69,7 +72,14 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
         boxes=torch.cat([part.boxes for part in parts]),
         level=torch.cat([part.level + n for part, n in zip(parts, before, strict=False)]),
         num_levels=before[-1],
+        answers=joined([part.answers for part in parts]),
     )
+
+
+def joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Answers of several levels or sizes as one, in order: those that all of them have."""
+    shared = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: torch.cat([part[name] for part in parts]) for name in shared}
 
 
 def widen(windows: Tensor, logits: Tensor, m: int) -> tuple[Tensor, Tensor]:

@@ -69,6 +69,11 @@ class Grid:
         half = self.step // 2
         return Windows(image, y * self.step + half, x * self.step + half)
 
+    def places(self, windows: Windows) -> tuple[Tensor, Tensor]:
+        """Row and column in the grid, (n,) int64 each, of its windows: what ``windows`` took."""
+        half = self.step // 2
+        return (windows.y - half) // self.step, (windows.x - half) // self.step
+
     def centres(self) -> tuple[Tensor, Tensor]:
         """Where the windows are centred, in pixels: y (rows,) and x (columns,) float32."""
         half = self.step // 2 + 0.5

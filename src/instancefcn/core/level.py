@@ -12,6 +12,9 @@ from instancefcn.core.grid import Grid, Windows
 Fill = Callable[[Tensor, Windows, int], Tensor]
 """What fills a window: (maps (B, C, H, W), n windows, m) -> mask logits (n, m, m)."""
 
+Decode = Callable[[Tensor, Windows, Grid], Tensor]
+"""What reads a head's answer: (answer, n windows, their grid) -> what it says of each (n, ...)."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -19,7 +22,7 @@ class Level:
 
     maps (B, C, H, W): what ``fill`` makes mask logits of; k * k score maps in the paper.
     objectness (B, rows, columns): logits, one a window. answers: what further heads say, by their
-    names, each of the head's own shape.
+    names, each of the head's own shape; ``decoders`` read them.
     """
 
     grid: Grid
@@ -27,6 +30,7 @@ class Level:
     objectness: Tensor
     fill: Fill
     answers: Mapping[str, Tensor] = field(default_factory=dict)
+    decoders: Mapping[str, Decode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.maps.ndim == 4
@@ -37,6 +41,13 @@ class Level:
         logits = self.fill(self.maps, windows, self.grid.m)
         assert logits.shape == (len(windows), self.grid.m, self.grid.m)
         return logits
+
+    def answers_of(self, windows: Windows) -> dict[str, Tensor]:
+        """What further heads say of these windows, by their names, each (n, ...)."""
+        return {
+            name: decode(self.answers[name], windows, self.grid)
+            for name, decode in self.decoders.items()
+        }
 
     def rescaled(self, scale: tuple[float, float]) -> Level:
         """The same level in pixels of an image ``scale`` = (x, y) times as large."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -26,8 +27,8 @@ class Proposals:
     scores (n,) float32, descending. windows (n, 4) float32, in pixels: what the m x m cells span;
     may leave the image. logits (n, m, m) float32, above 0 inside an object. level (n,) int64: the
     index of the level, of all sizes that the network saw, that each mask came from. height, width:
-    of the image. All on the CPU; none is an inference tensor, so that a second network may learn
-    from them.
+    of the image. answers: what further heads say of each, by the heads' names, (n, ...). All on the
+    CPU; none is an inference tensor, so that a second network may learn from them.
     """
 
     scores: Tensor
@@ -36,6 +37,7 @@ class Proposals:
     level: Tensor
     height: int
     width: int
+    answers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, m = len(self.scores), self.logits.shape[-1]
@@ -57,6 +59,7 @@ class Proposals:
             windows=self.windows[index],
             logits=self.logits[index],
             level=self.level[index],
+            answers={name: answer[index] for name, answer in self.answers.items()},
         )
 
     def masks(self) -> tuple[Rle, ...]:

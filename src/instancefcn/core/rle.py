@@ -91,7 +91,7 @@ def rle_from_coco(segmentation: Mapping[str, Any]) -> Rle:
     """The RLE of a COCO dictionary: size [height, width]; counts compressed (str or bytes) or a
     list of run lengths.
 
-    Raises ValueError unless the runs fill the mask exactly: pycocotools would hand out
+    Raises UserError unless the runs fill the mask exactly: pycocotools would hand out
     uninitialised memory for what they leave open. Invariant: no run but the first is empty.
     """
     size, counts = segmentation.get("size", ()), segmentation.get("counts", ())
@@ -122,15 +122,15 @@ def rle_from_coco(segmentation: Mapping[str, Any]) -> Rle:
 def polygons_to_rle(polygons: Sequence[Sequence[float]], height: int, width: int) -> Rle:
     """The union of polygons [x0, y0, x1, y1, ...] in pixels, filled as COCO does.
 
-    Raises ValueError for a polygon of fewer than three points, with anything but numbers of
+    Raises UserError for a polygon of fewer than three points, with anything but numbers of
     less than a million pixels, or for outlines longer than ``MAX_OUTLINE`` in all. No polygon at
     all is an empty mask.
     """
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2 or not _are_coordinates(polygon):
             raise UserError(
-                "a polygon is a list [x0, y0, x1, y1, ...] of at least three points, "
-                f"got {short(polygon)}; draw it again or take it out"
+                "a polygon is a list [x0, y0, x1, y1, ...] of at least three points, numbers of "
+                f"less than a million pixels, got {short(polygon)}; draw it again or take it out"
             )
     _require_pixels(height, width)
     if not polygons:

@@ -1,5 +1,5 @@
-"""Data sets: one file a format, each a class that answers ``dataset.Dataset``.
+"""What training and evaluation look at: data sets, image files, samples of them, downloads.
 
-To add one, write such a class; ``checks.check_items`` does for its ``problems``, and a recipe names
-it by its ``class_path``. No other file changes.
+How annotations lie on disk is for ``formats``: each format there is a class that answers
+``dataset.Dataset``, and a recipe names it by its ``class_path``.
 """

@@ -16,7 +16,7 @@ from instancefcn.data.images import image_size, read_image
 def require_sound(dataset: Dataset) -> list[str]:
     """One line for each kind of warning, to be shown: what is left out, and whatever else is odd.
 
-    Raises ValueError if the data set has problems that are errors.
+    Raises UserError if the data set has problems that are errors.
     """
     counts: Counter[str] = Counter()
     firsts: dict[str, Problem] = {}

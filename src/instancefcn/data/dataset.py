@@ -1,4 +1,4 @@
-"""What a data set is. A new one is one new file: a class that answers ``Dataset``."""
+"""What a data set is. A new one is a class that answers ``Dataset``; ``formats`` has most."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> AnnotatedImage:
         """The image ``index``, annotations decoded, pixels not.
 
-        Raises ValueError, naming the file, if the annotations cannot be used; IndexError beyond
+        Raises UserError, naming the file, if the annotations cannot be used; IndexError beyond
         the last image. No instance's mask is empty.
         """
 

@@ -56,7 +56,7 @@ def get(archives: Sequence[Archive], folder: Path, report: Report) -> None:
 
 
 def require_space(needed: int, folder: Path) -> None:
-    """Raises ValueError if the folder's disk has fewer free bytes; the folder need not exist."""
+    """Raises UserError if the folder's disk has fewer free bytes; the folder need not exist."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
@@ -92,7 +92,7 @@ def fetch(archive: Archive, folder: Path, report: Report) -> Path:
 def unpack(archive: Archive, path: Path, folder: Path, report: Report) -> None:
     """The folder ``member`` of the archive's file at ``path``, to the archive's target.
 
-    Regular files' bytes are all that is written: no links, no owners, no modes. Raises ValueError
+    Regular files' bytes are all that is written: no links, no owners, no modes. Raises UserError
     for a name that leads out of the folder, a broken file, and one without the folder.
     """
     rough = folder / f".{archive.name}.unpacking"
@@ -139,7 +139,7 @@ def write_splits(folder: Path) -> dict[Path, int]:
 
 
 def _write_split(path: Path, names: Sequence[str]) -> Path:
-    with _writing(path), whole_file(path) as file:
+    with whole_file(path) as file:
         file.write("".join(f"{name}\n" for name in names).encode())
     return path
 

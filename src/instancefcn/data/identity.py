@@ -42,7 +42,7 @@ def thumbnail(image: NDArray[np.uint8]) -> Thumbnails:
 
 
 def thumbnails(dataset: Dataset) -> Thumbnails:
-    """Of all images of a data set, in its order. Raises ValueError for one that cannot be read."""
+    """Of all images of a data set, in its order. Raises UserError for one that cannot be read."""
     number = len(dataset)
     # A large image takes hundreds of MB while it is decoded: no more than four at once.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -73,7 +73,7 @@ def record(datasets: tuple[Dataset, ...]) -> Sequence[Mapping[str, Any]]:
 
 def recorded(card: Mapping[str, Any], source: str) -> Thumbnails | None:
     """The thumbnails in a model's card, None if it does not say what the model was trained on.
-    Raises ValueError, naming ``source``, for a damaged record.
+    Raises UserError, naming ``source``, for a damaged record.
     """
     entries = card.get(KEY)
     if entries is None:

@@ -29,7 +29,7 @@ def image_id(name: str) -> int:
 
 
 def read_split(path: Path) -> tuple[str, ...]:
-    """The names a split lists, one a line. Raises ValueError if it cannot be read, or if a name
+    """The names a split lists, one a line. Raises UserError if it cannot be read, or if a name
     leads out of the data set's folders.
     """
     try:

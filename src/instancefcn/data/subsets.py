@@ -15,7 +15,7 @@ from instancefcn.data.splits import shipped_split
 class Every:
     """The images 0, step, 2 * step .. of a data set.
 
-    Invariant: ``step`` 1 is the data set itself. Raises ValueError for a step below 1.
+    Invariant: ``step`` 1 is the data set itself. Raises UserError for a step below 1.
     """
 
     def __init__(self, dataset: Dataset, step: int) -> None:

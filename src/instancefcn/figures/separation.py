@@ -133,7 +133,7 @@ def plain_map(fcn: Predictor, pixels: NDArray[np.uint8], like: Separation) -> Sc
 def parts_of_levels(predictor: Predictor, name: str) -> list[int]:
     """The k of each level that a predictor makes, in order; ``name`` is for messages.
 
-    Raises ValueError for a network whose masks are not assembled from score maps.
+    Raises UserError for a network whose masks are not assembled from score maps.
     """
     ks = [
         _parts(branch, name)
@@ -144,7 +144,7 @@ def parts_of_levels(predictor: Predictor, name: str) -> list[int]:
 
 
 def require_plain(ks: Sequence[int], name: str) -> None:
-    """Raises ValueError unless k is 1 on all levels; ``name`` is for messages."""
+    """Raises UserError unless k is 1 on all levels; ``name`` is for messages."""
     if set(ks) != {1}:
         raise UserError(
             f"{name}: k = {max(ks)}, and a plain FCN has one score map; give a model that was "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.rle import compress
+from instancefcn.core.rle import encode_labels
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Problem
@@ -91,18 +91,7 @@ def label_folder(root: Path, split: str | None, images: Path | None) -> Path:
 
 def objects(labels: NDArray[Any]) -> dict[int, Rle]:
     """The mask of each value but 0 of a label map (H, W), in the order of the values."""
-    height, width = labels.shape
-    column_by_column = labels.ravel(order="F")
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(column_by_column)) + 1))
-    ends = np.append(starts[1:], labels.size)
-    values = column_by_column[starts]
-    masks = {}
-    for value in np.unique(values[values > 0]).tolist():
-        runs = values == value
-        borders = np.stack((starts[runs], ends[runs]), 1).ravel()
-        lengths = np.diff(borders, prepend=0, append=labels.size)
-        masks[value] = compress(lengths if lengths[-1] else lengths[:-1], height, width)
-    return masks
+    return {value: mask for value, mask in encode_labels(labels).items() if value}
 
 
 def write_labels(folder: Path, prediction: Prediction) -> Lost:

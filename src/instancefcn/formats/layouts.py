@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
     *(".tif", ".tiff", ".webp"),
 )
-"""What counts as an image in a folder."""
+"""What counts as an image in a folder or for a pattern. A file that is named is always taken."""
 
 DEEPEST = 32
 """How many parts of a name, from its end, are looked at."""
@@ -155,7 +155,11 @@ def pair(
 
 
 def pair_folders(images: Path, labels: Path, suffix: str) -> Pairs:
-    """The images of a folder, and the label files under the same names in another one."""
+    """The images of a folder, and the label files under the same names in another one, which has
+    to be there: UserError else.
+    """
+    if not labels.is_dir():
+        raise UserError(f"{labels}: no such folder of labels; check the path and --split")
     every = files_below(labels, (suffix,)) if labels != images else []
     return pair(
         images_below(images), lambda image: labels / image.relative_to(images), suffix, every

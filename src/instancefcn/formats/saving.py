@@ -21,6 +21,8 @@ from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, Source
 
 TENSORS = ("scores", "windows", "logits", "level")
+ANSWERS = "answers."
+"""Before the names of further heads' answers."""
 
 
 def save(proposals: Proposals, path: Path) -> None:
@@ -36,6 +38,7 @@ def save(proposals: Proposals, path: Path) -> None:
     elif path.suffix == ".safetensors":
         size = {"height": proposals.height, "width": proposals.width}
         tensors = {name: getattr(proposals, name) for name in TENSORS}
+        tensors |= {f"{ANSWERS}{name}": answer for name, answer in proposals.answers.items()}
         write_tensors(path, tensors, {"proposals": size})
     else:
         raise UserError(f"{path}: proposals are saved as .json, .png or .safetensors; give one")
@@ -45,7 +48,9 @@ def load_proposals(path: Path | str) -> Proposals:
     """The proposals that were saved as .safetensors. Raises UserError for any other file."""
     tensors, header = read_tensors(Path(path))
     size = header.get("proposals")
-    if not isinstance(size, dict) or set(tensors) != set(TENSORS):
+    named = {name for name in tensors if not name.startswith(ANSWERS)}
+    if not isinstance(size, dict) or named != set(TENSORS):
         raise UserError(f"{path}: holds no proposals; give a file that Proposals.save wrote")
     height, width = int(size["height"]), int(size["width"])
-    return Proposals(**tensors, height=height, width=width)
+    answers = {k.removeprefix(ANSWERS): tensors.pop(k) for k in sorted(tensors.keys() - named)}
+    return Proposals(**tensors, height=height, width=width, answers=answers)

@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012 segmentation, and SBD: the same images with more of them annotated."""
+"""PASCAL VOC 2012 segmentation: two label maps an image, of objects and of classes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class VocDataset:
             )
         try:
             instances = objects_to_instances(objects, classes)
-        except ValueError as error:
+        except UserError as error:
             raise UserError(f"{path}: {error}") from error
         return AnnotatedImage(
             image_id=image_id(name),
@@ -92,7 +92,7 @@ def objects_to_instances(
 ) -> tuple[Instance, ...]:
     """The instances of VOC's two maps (H, W), in the order of their values in ``objects``.
 
-    Raises ValueError for an object none of whose pixels has a class.
+    Raises UserError for an object none of whose pixels has a class.
     """
     instances = []
     for value in np.unique(objects[(objects != 0) & (objects != VOID)]).tolist():

@@ -6,12 +6,14 @@ Paper, section 3.3. None of this knows what made the candidates.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
 from torchvision.ops import nms
 
 from instancefcn.core.candidates import Candidates
+from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
 
 
@@ -26,7 +28,7 @@ class Selection:
     times this power of the mask's ``confidence``; 0 is the paper's ranking. repeats: for each of
     these limits the score of a mask is halved if its box has a higher IoU than that with the box
     of a better mask that is no repeat itself; it may be the same object again, or another in
-    front of it. Empty in the paper.
+    front of it. Empty in the paper. Raises UserError for values out of range.
     """
 
     windows_per_side: int = 1000
@@ -35,6 +37,18 @@ class Selection:
     min_score: float = 0.0
     confidence: float = 0.0
     repeats: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("overlap", "min_score", "repeats"):
+            value = getattr(self, name)
+            shares = value if isinstance(value, tuple) else (value,)
+            if not all(0 <= share <= 1 for share in shares):
+                raise UserError(f"selection.{name}: {value}; give 0 to 1")
+        if not 0 <= self.confidence < inf:
+            raise UserError(f"selection.confidence: {self.confidence}; give 0 or more")
+        for name in ("windows_per_side", "top"):
+            if getattr(self, name) < 1:
+                raise UserError(f"selection.{name}: {getattr(self, name)}; give 1 or more")
 
 
 def ranked(candidates: Candidates, height: int, width: int, selection: Selection) -> Proposals:
@@ -45,9 +59,9 @@ def ranked(candidates: Candidates, height: int, width: int, selection: Selection
     drawn = (candidates.boxes[:, 2:] > candidates.boxes[:, :2]).all(1).nonzero()[:, 0]
     kept, scores = suppress(candidates.boxes[drawn], candidates.scores[drawn], selection)
     best = candidates[drawn[kept]]
-    return Proposals(
-        scores.cpu(), best.windows.cpu(), best.logits.cpu(), best.level.cpu(), height, width
-    )
+    answers = {name: answer.cpu() for name, answer in best.answers.items()}
+    parts = (best.windows.cpu(), best.logits.cpu(), best.level.cpu())
+    return Proposals(scores.cpu(), *parts, height, width, answers)
 
 
 def suppress(boxes: Tensor, scores: Tensor, selection: Selection) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any, get_type_hints
 
@@ -38,7 +38,6 @@ class Inference:
                 raise UserError(f"sides: {side} pixels; give 1 to {LARGEST_SIDE}")
         if not 1 <= self.longest < inf:
             raise UserError(f"longest: {self.longest}; give 1 or more")
-        _check(self.selection)
 
     @classmethod
     def of(cls, values: Any, source: str) -> Inference:
@@ -60,16 +59,3 @@ class Inference:
         """The same as plain values, as JSON would give them back."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return values
-
-
-def _check(selection: Selection) -> None:
-    for name in ("overlap", "min_score", "repeats"):
-        value = getattr(selection, name)
-        if not all(0 <= share <= 1 for share in (value if isinstance(value, tuple) else (value,))):
-            raise UserError(f"selection.{name}: {value}; give 0 to 1")
-    if not 0 <= selection.confidence < inf:
-        raise UserError(f"selection.confidence: {selection.confidence}; give 0 or more")
-    for each in fields(selection):
-        value = getattr(selection, each.name)
-        if isinstance(value, int) and value < 1:
-            raise UserError(f"selection.{each.name}: {value}; give 1 or more")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from instancefcn.core.candidates import Candidates, cell_boxes, widen
+from instancefcn.core.candidates import Candidates, cell_boxes, joined, widen
 from instancefcn.core.grid import Windows
 from instancefcn.core.level import Level
 from instancefcn.inference.ranking import Selection
@@ -35,8 +35,11 @@ def candidates_of(
     spans, logits, boxes, sure = map(torch.cat, zip(*parts, strict=True))
     scores = torch.cat([objectness for _, objectness in chosen]) * sure**selection.confidence
     counts = torch.tensor([len(windows) for windows, _ in chosen], device=scores.device)
-    level = torch.arange(len(levels), device=scores.device).repeat_interleave(counts)
-    return Candidates(scores, spans, logits, boxes, level, len(levels))
+    number = torch.arange(len(levels), device=scores.device).repeat_interleave(counts)
+    answers = joined(
+        [level.answers_of(windows) for level, (windows, _) in zip(levels, chosen, strict=True)]
+    )
+    return Candidates(scores, spans, logits, boxes, number, len(levels), answers)
 
 
 def _fill(

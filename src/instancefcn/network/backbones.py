@@ -60,7 +60,7 @@ class Backbone(nn.Module):
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take over pretrained weights under their publisher's names; others are left out.
 
-        Raises ValueError if one that the backbone has is missing or of another shape.
+        Raises UserError if one that the backbone has is missing or of another shape.
         """
 
     @abstractmethod

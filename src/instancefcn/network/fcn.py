@@ -78,6 +78,7 @@ class Branch(nn.Module):
             objectness=self.objectness_head(coarse).float(),
             fill=self.mask_head.fill,
             answers={head.name: head(read[head.reads]).float() for head in further},
+            decoders={head.name: head.decode for head in further},
         )
 
 

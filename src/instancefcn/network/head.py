@@ -76,7 +76,8 @@ def no_targets(
 class Head(nn.Module):
     """The interface.
 
-    name: of its loss term, and of its values in ``Level.answers``. reads: the features at the
+    name: of its loss term, and of what it says in ``answers`` of levels, candidates and proposals.
+    Candidates take along what heads say that all branches have. reads: the features at the
     cells of masks, or those at the centres of windows, which may be coarser. make_targets: what it
     learns from; a plain function of numbers, since it runs in data workers without the network.
     """

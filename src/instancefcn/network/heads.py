@@ -113,7 +113,7 @@ class ObjectnessHead(Head):
         return Term(losses.sum((1, 2)), counted.sum((1, 2)).to(losses.dtype))
 
     def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
-        y, x = ((centre - grid.step // 2) // grid.step for centre in (windows.y, windows.x))
+        y, x = grid.places(windows)
         return answer[windows.image, y, x]
 
 

@@ -13,7 +13,7 @@ from instancefcn.core.grid import Layout
 from instancefcn.core.types import GREY, Sample
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.head import MakeTargets, Targets
-from instancefcn.training.targets import Matching, Sampling, make_targets
+from instancefcn.training.targets import Matching, WindowSampling, make_targets
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Collate:
     makers: tuple[tuple[MakeTargets, ...], ...]
     multiple: int
     matching: Matching
-    sampling: Sampling
+    sampling: WindowSampling
 
     @classmethod
-    def of(cls, network: InstanceFCN, matching: Matching, sampling: Sampling) -> Collate:
+    def of(cls, network: InstanceFCN, matching: Matching, sampling: WindowSampling) -> Collate:
         makers = tuple(tuple(makers) for makers in network.target_makers())
         multiple = network.backbone.multiple
         return cls(tuple(network.layouts()), makers, multiple, matching, sampling)

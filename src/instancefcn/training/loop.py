@@ -208,7 +208,7 @@ def load_pretrained(network: InstanceFCN, source: str) -> None:
 def load_start(network: InstanceFCN, source: Path | str) -> None:
     """Fill the whole network from a model file, or from a model that ships ("general").
 
-    Raises ValueError, naming it, unless it has the same tensors in the same shapes. Windows may
+    Raises UserError, naming it, unless it has the same tensors in the same shapes. Windows may
     be of another size: no weight depends on m.
     """
     weights = read_weights(source)

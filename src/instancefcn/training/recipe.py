@@ -9,7 +9,7 @@ line are layers of plain values: see ``training.layers``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from math import inf
 from pathlib import Path
@@ -31,7 +31,7 @@ from instancefcn.network.trust import shown
 from instancefcn.network.typed import dumped, parse, plain_parser
 from instancefcn.training.layers import Values, fill_in, lay_all, read_layer, words_to_layers
 from instancefcn.training.schedules import Schedule
-from instancefcn.training.targets import Matching, Sampling
+from instancefcn.training.targets import Matching, WindowSampling
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Recipe:
         start: a model file, or the name of a model that ships, to go on from: all weights of
             this network are taken from there.
         matching: which windows are positive.
-        sampling: how many windows take part.
+        sampling: how many windows of an image take part in a step.
         paste: the probability that a sample gets objects of another image.
         clip: the largest norm of a step's gradient.
         decay_average: what is evaluated and shipped is a moving average of the weights with this
@@ -89,7 +89,7 @@ class Recipe:
     pretrained_rate: float = 1.0
     start: str | None = None
     matching: Matching = field(default_factory=Matching)
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: WindowSampling = field(default_factory=WindowSampling)
     paste: float = 0.0
     clip: float = 10.0
     decay_average: float = 0.0
@@ -111,10 +111,7 @@ class Recipe:
                 raise UserError(f"{name}: {value}; give {limits}")
         if not 0 < self.clip <= inf:
             raise UserError(f"clip: {self.clip}; give more than 0, .inf for none")
-        for name, value in (
-            ("positives", self.sampling.positives),
-            ("windows", self.sampling.windows),
-        ):
+        for name, value in asdict(self.sampling).items():
             if value is not None and value < 1:
                 raise UserError(f"sampling.{name}: {value}; give 1 or more, or null for all")
 

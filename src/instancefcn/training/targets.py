@@ -35,15 +35,15 @@ class Matching:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class WindowSampling:
     """How many windows an image takes part in a step; None takes all of them.
 
     The default is the paper's (section 3.3): 256 windows, as many negative as positive; as in
     Faster R-CNN, negatives fill up what positives are lacking.
     """
 
-    positives: int | None = 128
-    windows: int | None = 256
+    positives_per_image: int | None = 128
+    windows_per_image: int | None = 256
 
 
 def make_targets(
@@ -51,7 +51,7 @@ def make_targets(
     samples: Sequence[Sample],
     makers: Sequence[Sequence[MakeTargets]],
     matching: Matching,
-    sampling: Sampling,
+    sampling: WindowSampling,
 ) -> list[Targets]:
     """The targets of each grid for a batch; ``makers`` are those of the heads on each grid.
 
@@ -126,12 +126,13 @@ def _label_positives(
 
 
 def subsample(
-    labels: Sequence[Tensor], sampling: Sampling, generator: torch.Generator
+    labels: Sequence[Tensor], sampling: WindowSampling, generator: torch.Generator
 ) -> list[Tensor]:
     """Draw the windows of one image that take part, over all its grids; ignore the others."""
     flat = torch.cat([label.flatten() for label in labels])
-    positive = _draw(flat >= 0, sampling.positives, generator)
-    rest = None if sampling.windows is None else sampling.windows - int(positive.sum())
+    positive = _draw(flat >= 0, sampling.positives_per_image, generator)
+    most = sampling.windows_per_image
+    rest = None if most is None else most - int(positive.sum())
     negative = _draw(flat == NEGATIVE, rest, generator)
     flat = flat.masked_fill(~(positive | negative), IGNORED)
     parts = torch.split(flat, [label.numel() for label in labels])

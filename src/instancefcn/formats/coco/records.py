@@ -1,6 +1,6 @@
 """COCO's instance format: the records of its JSON, read with care.
 
-https://cocodataset.org/#format-data. Each function raises ValueError in one line for a record
+https://cocodataset.org/#format-data. Each function raises UserError in one line for a record
 that cannot be used, so that reading a data set and checking it are the same.
 """
 
@@ -50,7 +50,7 @@ LISTS = ("images", "annotations", "categories")
 
 
 def to_image(record: Any) -> ImageEntry:
-    """Of a record of "images". Raises ValueError if anything needed is missing or of no use."""
+    """Of a record of "images". Raises UserError if anything needed is missing or of no use."""
     _require_record(record, "image")
     image = ImageEntry(
         _integer(record, "id"),
@@ -67,7 +67,7 @@ def to_image(record: Any) -> ImageEntry:
 
 
 def to_annotation(record: Any) -> Annotation:
-    """Of a record of "annotations". Raises ValueError if anything needed is missing."""
+    """Of a record of "annotations". Raises UserError if anything needed is missing."""
     _require_record(record, "annotation")
     crowd = record.get("iscrowd")
     if crowd not in (0, 1, None):
@@ -83,7 +83,7 @@ def to_annotation(record: Any) -> Annotation:
 
 
 def to_category(record: Any) -> tuple[int, str]:
-    """Id and name of a record of "categories". Raises ValueError if it has not both."""
+    """Id and name of a record of "categories". Raises UserError if it has not both."""
     _require_record(record, "category")
     return _integer(record, "id"), _category_name(record)
 
@@ -100,7 +100,7 @@ def image_path(folder: Path, file_name: str, outside: bool) -> Path:
     """The file of an image's name. Windows' separators count as such where the name with them is
     no file; of a name from another computer, the part after the last one.
 
-    Raises ValueError if it leaves the folder, unless it may lie ``outside``.
+    Raises UserError if it leaves the folder, unless it may lie ``outside``.
     """
     if "\\" in file_name and not isfile(folder / file_name):
         parts = file_name.replace("\\", "/")
@@ -139,7 +139,7 @@ def to_rle(segmentation: Any, height: int, width: int) -> Rle:
     """The mask of an annotation: polygons, or an RLE of the image's size. Of polygons with fewer
     than three points, which cover nothing, it takes no notice.
 
-    Raises ValueError for anything else, and for polygons that stray further from the image than
+    Raises UserError for anything else, and for polygons that stray further from the image than
     it is large: they belong to another one.
     """
     if isinstance(segmentation, dict):

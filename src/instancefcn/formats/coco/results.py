@@ -6,7 +6,6 @@ where objects are, and pycocotools would take the size of an object from its box
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +15,6 @@ from reprlib import repr as short
 from typing import Any, NamedTuple, TypeAlias
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.files import whole_file
-from instancefcn.core.rle import rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
 from instancefcn.formats.coco.records import to_rle, whole
@@ -47,7 +44,7 @@ def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
     A results list has the image ids of ``images``; where a result has a "file_name" as well, the
     two must agree. A data set has ids of its own, so its images are found by their file's name.
 
-    Raises ValueError, naming the file and the result, for whatever cannot be used: pycocotools
+    Raises UserError, naming the file and the result, for whatever cannot be used: pycocotools
     would leave out results of unknown images, or count them as misses, without a word.
     """
     path, known = Path(path), _Images.of(images)
@@ -66,27 +63,6 @@ def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
 
 def _ranked_by_category(found: list[tuple[int, ScoredMask]]) -> list[ScoredMask]:
     return [mask for _, mask in sorted(found, key=lambda pair: (-pair[1].score, pair[0]))]
-
-
-def write_results(path: Path | str, results: Results, category: int = 1) -> None:
-    """Write a COCO results list, a result a line, image by image, each image's best first.
-
-    ``category`` must be one of the ground truth's for COCO's own tools, even where they ignore
-    categories: else they count every result as a miss.
-    """
-    with whole_file(Path(path)) as file:
-        separator = b"[\n"
-        for image_id, proposals in results.items():
-            for mask, score in ranked(proposals):
-                record = {
-                    "image_id": image_id,
-                    "category_id": category,
-                    "segmentation": rle_to_coco(mask),
-                    "score": float(score),
-                }
-                file.write(separator + json.dumps(record).encode())
-                separator = b",\n"
-        file.write(b"\n]\n" if separator == b",\n" else b"[]\n")
 
 
 def _opened(path: Path) -> tuple[Mapping[int, str] | None, Iterator[Entry]]:

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.files import whole_file
 from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
 from instancefcn.core.types import Rle
 from instancefcn.formats.coco.reading import read_tables
 from instancefcn.formats.coco.records import ImageEntry, to_image
-from instancefcn.formats.coco.results import ScoredMask
+from instancefcn.formats.coco.results import Results, ScoredMask, ranked
 from instancefcn.formats.prediction import Prediction, Source
 
-CATEGORY = {"id": 1, "name": "object", "supercategory": "object"}
+CATEGORY_ID = 1
+CATEGORY = {"id": CATEGORY_ID, "name": "object", "supercategory": "object"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def data_set(file: BinaryIO) -> Iterator[Add]:
                 "height": image.height,
             }
         )
-        for record, (mask, _) in zip(records(source, image), image.masks, strict=True):
+        results = records(source.image_id, image.masks)
+        for record, (mask, _) in zip(results, image.masks, strict=True):
             more = {"bbox": mask_box(mask), "area": mask_area(mask), "iscrowd": 0}
             annotations.append({"id": annotations.length + 1, **record, **more})
 
@@ -98,25 +101,42 @@ def results_list(file: BinaryIO) -> Iterator[Add]:
     results = _List(file)
 
     def add(source: Source, image: ImageMasks) -> None:
-        for record in records(source, image):
+        for record in records(source.image_id, image.masks):
             results.append(record)
 
     yield add
     file.write(b"\n]\n")
 
 
-def records(source: Source, image: ImageMasks) -> Iterator[dict[str, Any]]:
-    """The results of one image, best first: image_id, category_id, segmentation (RLE), score.
+def write_results(path: Path | str, results: Results, category: int = CATEGORY_ID) -> None:
+    """Write a COCO results list, a result a line, image by image, each image's best first.
+
+    ``category`` must be one of the ground truth's for COCO's own tools, even where they ignore
+    categories: else they count every result as a miss.
+    """
+    with whole_file(Path(path)) as file:
+        file.write(b"[")
+        listed = _List(file)
+        for image_id, proposals in results.items():
+            for record in records(image_id, ranked(proposals), category):
+                listed.append(record)
+        file.write(b"\n]\n")
+
+
+def records(
+    image_id: int, masks: Iterable[ScoredMask], category: int = CATEGORY_ID
+) -> Iterator[dict[str, Any]]:
+    """The results of one image, in order: image_id, category_id, segmentation (RLE), score.
 
     Without bbox: where a result has one, pycocotools takes the box's area for the mask's, and
     with it another definition of small, medium and large.
     """
-    for mask, score in image.masks:
+    for mask, score in masks:
         yield {
-            "image_id": source.image_id,
-            "category_id": CATEGORY["id"],
+            "image_id": image_id,
+            "category_id": category,
             "segmentation": rle_to_coco(mask),
-            "score": score,
+            "score": float(score),
         }
 
 
@@ -129,14 +149,14 @@ class ListedImages:
     """The images that a COCO file lists. Each may be taken up once."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ValueError, naming the file, if it is no COCO file with images."""
+        """Raises UserError, naming the file, if it is no COCO file with images."""
         self.path = path
         self._entries: dict[str, ImageEntry] = {}
         self._taken: dict[int, Path] = {}
         for record in read_tables(path, ("images",), ("images",)):
             try:
                 entry = to_image(record.value)
-            except ValueError as error:
+            except UserError as error:
                 raise UserError(f"{path}: {error}; export the annotations again") from error
             name = _listed_name(entry.file_name)
             if self._entries.setdefault(name, entry) is not entry:
@@ -147,7 +167,7 @@ class ListedImages:
     def identify(self, source: Source, height: int, width: int) -> Source:
         """The source with the id of the image that is listed under its path, or the path's end.
 
-        Raises ValueError, naming the image, if there is none, if it has another size, or if
+        Raises UserError, naming the image, if there is none, if it has another size, or if
         another file has taken it up.
         """
         entry = self._find(source.path)

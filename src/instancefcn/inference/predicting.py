@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import NoReturn
 
-from instancefcn.apps.sources import read_ahead
 from instancefcn.core.proposals import Proposals
+from instancefcn.data.images import read_image
 from instancefcn.formats.prediction import Prediction, Source
 from instancefcn.inference.predictor import Pixels, Predictor
 
@@ -48,6 +50,21 @@ def predictions_of(
                     yield source, partial(_fail, outcome)
                 else:
                     yield source, partial(Prediction.of, source, pixels, outcome)
+
+
+def read_ahead(pool: Executor, images: Sequence[Path], ahead: int) -> Iterator[Future[Pixels]]:
+    """Each image's pixels, or the error that reading it raised.
+
+    While one is worked on the pool reads the next, never more than ``ahead``: a large one is
+    hundreds of MB.
+    """
+    futures: deque[Future[Pixels]] = deque()
+    for image in images:
+        futures.append(pool.submit(read_image, image))
+        if len(futures) > ahead:
+            yield futures.popleft()
+    while futures:
+        yield futures.popleft()
 
 
 def proposals_of(predictor: Predictor, images: Sequence[Pixels]) -> Sequence[Proposals | Exception]:
