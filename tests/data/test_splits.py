@@ -8,6 +8,7 @@ from instancefcn.network.models import load_model
 
 SIZES = {
     **{"voc2012_fit": 1279, "voc2012_dev": 150, "coco_train2017": 337, "coco_val2017": 188},
+    **{"voc_more_train": 2172, "coco_more_train": 72},
     **{"pennfudan_train": 110, "pennfudan_dev": 20, "nuclei_train": 480, "nuclei_dev": 64},
 }
 
@@ -31,6 +32,8 @@ def test_the_shipped_model_lists_what_it_was_trained_on() -> None:
         "VOC2012 fit": SIZES["voc2012_fit"],
         "annotations/instances_train2017": SIZES["coco_train2017"],
         "pennfudan/instances_train": SIZES["pennfudan_train"],
+        "coco_more/instances_train": SIZES["coco_more_train"],
+        "voc_more/instances_train": SIZES["voc_more_train"],
     }
     known = recorded(card, "general")
     assert known is not None
