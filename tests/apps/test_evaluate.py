@@ -130,8 +130,8 @@ def test_nothing_left_to_measure_on_is_one_line(
     arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
     assert main(["evaluate", *arguments]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"instancefcn evaluate: error: {whole.name}: left out 3 images that a model was trained "
-        "on, which are all; measure on others, or give --include-trained"
+        f"instancefcn evaluate: error: {whole.name}: a model was trained on all images of it "
+        "(3); measure on others, or give --include-trained"
     )
 
 

@@ -125,6 +125,22 @@ def test_what_makes_it_another_run(old: str, new: str, expected: list[str]) -> N
     assert changes(old, new) == expected
 
 
+def test_a_run_goes_on_where_its_data_lie_elsewhere_once_its_recipe_says_so(
+    undisturbed: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = recipe.parent / "moved"
+    shutil.copytree(undisturbed, run)
+    command = ["train", str(recipe), "--output", str(run), "--data", "elsewhere"]
+    assert main(command) == 2
+    kept = run / "recipe.yaml"
+    way_out = f"if the same files only lie elsewhere now, write their place into {kept}\n"
+    assert capsys.readouterr().err.endswith(way_out)
+    kept.write_text(kept.read_text().replace("data: data\n", "data: elsewhere\n"))
+    assert main(command) == 0
+    assert main([*command, "--steps", "9"]) == 2
+    assert "lie elsewhere" not in capsys.readouterr().err
+
+
 def test_a_finished_run_without_its_model_is_told(
     undisturbed: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +149,16 @@ def test_a_finished_run_without_its_model_is_told(
     (run / "model.safetensors").unlink()
     assert main(["train", str(recipe), "--output", str(run)]) == 2
     assert "its model.safetensors is gone" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_said_to_have_trained(
+    undisturbed: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(recipe), "--output", str(undisturbed)]) == 0
+    printed = capsys.readouterr().err
+    assert "all 6 steps were made before, nothing was trained now" in printed
+    assert f"--start {undisturbed / 'model.safetensors'}\n" in printed
+    assert "0/6" not in printed
 
 
 def test_a_finished_run_takes_another_inference(undisturbed: Path, recipe: Path) -> None:

@@ -70,6 +70,15 @@ def test_boxes_and_clicks_by_hand() -> None:
         proposals.at(30, 5)
 
 
+def test_they_show_themselves_in_one_line() -> None:
+    assert repr(squares()[:0]) == "<Proposals: 0 masks of an image of 30 x 20 pixels>"
+    first, last = squares().scores.tolist()
+    expected = (
+        f"<Proposals: 2 masks of an image of 30 x 20 pixels, scores {first:.3f} to {last:.3f}>"
+    )
+    assert repr(squares()) == expected
+
+
 def test_what_is_saved_can_be_read(tmp_path: Path) -> None:
     proposals = squares()
     for suffix in ("json", "png", "safetensors"):

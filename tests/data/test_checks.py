@@ -11,6 +11,7 @@ from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.data.checks import check_items, require_sound, summary
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.labelme import LabelmeDataset
 
 Write = Callable[[Any], CocoDataset]
 
@@ -63,6 +64,12 @@ def test_images_without_objects_are_no_problem_among_others(image: Path) -> None
     crowd = AnnotatedImage(3, image, 4, 4, (Instance(Rle(4, 4, b"08"), 1, crowd=True),))
     assert kinds(Listed([bare, crowd]).problems()) == [("error", "no objects")]
     assert kinds(Listed([item(image), crowd]).problems()) == [("warning", "crowds")]
+
+
+def test_where_no_item_can_be_read_nothing_is_said_of_objects(tmp_path: Path) -> None:
+    """What those hold is not known; the errors named are the cause."""
+    (tmp_path / "x.json").write_text('{"shapes": [], "imagePath": "x.png"}')
+    assert kinds(LabelmeDataset(tmp_path).problems()) == [("error", "bad annotation")]
 
 
 def test_two_images_of_one_id_are_named(image: Path, tmp_path: Path) -> None:

@@ -140,6 +140,22 @@ def test_formats_that_decode_while_they_open_or_start_programs_are_not_images(
         assert "not an image" in error_of(renamed)
 
 
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"\0\0\0\x1cftypheic\0\0\0\0mif1", "HEIC"),
+        (b"\xff\x0a\xfa\x7f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"8BPS\0\1", "PSD"),
+    ],
+)
+def test_photos_of_kinds_that_are_not_read_are_called_by_their_names(
+    start: bytes, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.jpg").write_bytes(start + bytes(100))
+    assert error_of(tmp_path / "x.jpg").endswith(f"x.jpg: {name} is not read; convert to JPEG")
+
+
 def test_a_limit_says_how_it_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.png"
     Image.new("L", (400, 300)).save(path)

@@ -260,6 +260,8 @@ def test_splits_are_folders(tmp_path: Path) -> None:
         write(tmp_path / split, SQUARE, name=name)
     assert len(open_dataset(tmp_path, "train")) == 2
     assert open_dataset(tmp_path, "val").name == f"{tmp_path.name}/val"
+    with pytest.raises(UserError, match="no folder train in it; lay each split's images and JSON"):
+        open_dataset(tmp_path / "train", "train")
     with pytest.raises(UserError, match="no split dev; give --split; found there: train, val"):
         open_dataset(tmp_path, "dev")
 

@@ -144,7 +144,7 @@ def test_a_broken_pil_image_and_no_image_are_told_in_one_line(
     path.write_bytes(path.read_bytes()[:-200])
     with Image.open(path) as broken, pytest.raises(ValueError, match="whose file is broken"):
         predictor(broken)
-    with pytest.raises(ValueError, match=r"an image is .*, got a list"):
+    with pytest.raises(ValueError, match=r"an image is .*, got list"):
         predictor(image.tolist())
 
 

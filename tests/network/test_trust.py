@@ -65,6 +65,20 @@ def test_no_way_leads_through_ours_to_others(path: str, reason: str) -> None:
     assert reason in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("instancefcn.data.coco.CocoDataset", "instancefcn.formats.coco.CocoDataset"),
+        ("instancefcn.network.InstanceFCN", "instancefcn.network.fcn.InstanceFCN"),
+    ],
+)
+def test_a_class_of_ours_that_has_moved_is_told_with_its_new_place(path: str, place: str) -> None:
+    with pytest.raises(UserError) as error:
+        Trust((), "r").find(path)
+    assert str(error.value) == f"r: no class {path}; did you mean {place}?"
+    assert Trust((), "r").find(place).__name__ == place.rpartition(".")[2]
+
+
 def test_what_is_trusted_is_found_but_not_what_it_imports(trace: Path) -> None:
     trust = Trust(("stranger",), "r")
     assert issubclass(trust.find("stranger.Head"), ScoreMapHead)

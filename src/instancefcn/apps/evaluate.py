@@ -140,12 +140,12 @@ def choose_images(
             )
     chosen = choose(dataset, union(known), limit or len(dataset), included)
     if chosen.trained and not included:
-        words = f"left out {chosen.trained:,} images that a model was trained on"
         if not chosen.places:
             raise UserError(
-                f"{dataset.name}: {words}, which are all; measure on others, or give "
-                "--include-trained"
+                f"{dataset.name}: a model was trained on all images of it ({chosen.trained:,}); "
+                "measure on others, or give --include-trained"
             )
+        words = f"left out {chosen.trained:,} images that a model was trained on"
         print(f"{dataset.name}: {words}; --include-trained takes them in", file=sys.stderr)
     return chosen
 

@@ -51,7 +51,7 @@ class Plan:
 
         def write(writer: Writer) -> None:
             for what, number in writer.write(self.folder / writer.folder, prediction).items():
-                lost[f"{what} in {writer.name}"] += number
+                lost[f"{writer.name}: {what}"] += number
 
         return {
             _name(writer, prediction.source): partial(write, writer) for writer in self.per_image

@@ -130,7 +130,7 @@ class Work:
         words += [f"{seconds:.2f} s an image"] if todo else []
         words += [f"{before} done before"] if before else []
         words += [f"{self.failures.number} failed"] if self.failures.number else []
-        losses = [f"lost: {number:,} {what}" for what, number in self.lost.items()]
+        losses = [f"lost in {what} ({number:,})" for what, number in self.lost.items()]
         print(", ".join(words), *losses, *self.plan.places(), sep="\n")
         return 0 if len(self.done) == total else 2
 

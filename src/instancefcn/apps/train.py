@@ -113,11 +113,21 @@ def watch(read: ReadRecipe, folder: Path, fabric: Fabric) -> None:
         for _ in steps:
             pass
         return
+    last = None
     with _bar() as bar:
         task = bar.add_task("training", total=read.recipe.steps)
-        for step in steps:
-            bar.update(task, completed=step.number, description=_words(step))
-        bar.console.print(f"model: {folder / MODEL}", markup=False, soft_wrap=True)
+        for last in steps:
+            bar.update(task, completed=last.number, description=_words(last))
+        bar.update(task, visible=last is not None)
+        words = "" if last else _nothing_to_do(read.recipe.steps, folder / MODEL)
+        bar.console.print(f"{words}model: {folder / MODEL}", markup=False, soft_wrap=True)
+
+
+def _nothing_to_do(steps: int, model: Path) -> str:
+    return (
+        f"all {steps} steps were made before, nothing was trained now; to learn from new data, "
+        f"give another --output and --start {model}\n"
+    )
 
 
 def _bar() -> Progress:

@@ -19,7 +19,7 @@ from instancefcn.core.rle import decode, holds, mask_box
 from instancefcn.core.types import Rle
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Proposals:
     """Ranked instance masks of one image, kept compact: 1,000 of them weigh a few megabytes
     however large the image is.
@@ -47,6 +47,11 @@ class Proposals:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        masks = f"{len(self)} masks of an image of {self.width} x {self.height} pixels"
+        best = f", scores {self.scores[0]:.3f} to {self.scores[-1]:.3f}" if len(self) else ""
+        return f"<Proposals: {masks}{best}>"
 
     def __getitem__(self, index: int | slice | Tensor) -> Proposals:
         """Some of them, or one; the order of ``index`` must keep the scores descending."""

@@ -68,13 +68,14 @@ def check_items(dataset: Dataset, decode: bool = False) -> Iterator[Problem]:
         yield Problem("error", "unreadable data set", dataset.name, str(error))
         return
     names: dict[int, Path] = {}
-    objects = crowds = 0
+    objects = crowds = unread = 0
     for index in range(count):
         try:
             item = dataset[index]
         except UserError as error:
             where = f"{dataset.name}, image {index + 1} of {count}"
             yield Problem("error", "bad annotation", where, str(error))
+            unread += 1
             continue
         crowds += sum(instance.crowd for instance in item.instances)
         objects += sum(not instance.crowd for instance in item.instances)
@@ -85,7 +86,8 @@ def check_items(dataset: Dataset, decode: bool = False) -> Iterator[Problem]:
                 f"the id of both {names[item.image_id]} and {item.path}; list or name one anew"
             )
             yield Problem("warning", "duplicate image id", where, message)
-    yield from object_problems(objects, crowds, dataset.name)
+    if not unread:  # else who knows what those hold
+        yield from object_problems(objects, crowds, dataset.name)
 
 
 def _item_problems(dataset: Dataset, item: AnnotatedImage, decode: bool) -> Iterator[Problem]:

@@ -30,6 +30,14 @@ A small file can take this much. Both limits are environment variables too: see 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 """Those of Pillow's that read no more than a header while they open; an MPO is a JPEG."""
 
+_UNREAD = {
+    **dict.fromkeys((b"ftyphei", b"ftyphev"), "HEIC"),
+    b"ftypavif": "AVIF",  # by a Pillow without it
+    **dict.fromkeys((b"\xff\x0a", b"\0\0\0\x0cJXL "), "JPEG XL"),
+    b"8BPS": "PSD",
+}
+"""Photos of kinds that are not read, by how their files begin."""
+
 _BYTES_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 _DECODER_BYTES = {"AVIF": 10, "WEBP": 17, "JPEG2000": 20, "progressive": 10}
 """Bytes a pixel while these are decoded, measured. TIFFs may be held twice, others once."""
@@ -135,6 +143,9 @@ def _identified(file: BinaryIO, name: str) -> ImageFile.ImageFile:
                     "channel, as grey or RGB"
                 ) from error
             raise UserError(f"a broken {kind} ({error}); copy or export it again") from error
+    for start, unread in _UNREAD.items():
+        if prefix.startswith(start) or prefix[4:].startswith(start):
+            raise UserError(f"{unread} is not read; convert to JPEG")
     raise UserError("not an image; give a JPEG, PNG, TIFF, WebP or BMP")
 
 

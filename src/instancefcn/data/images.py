@@ -96,7 +96,7 @@ def to_rgb(image: Image.Image | NDArray[Any]) -> Pixels:
         return _array_to_rgb(image)
     if not isinstance(image, Image.Image):
         raise UserError(
-            f"an image is a PIL image or an array, or for a Predictor a path, got a "
+            f"an image is a PIL image or an array, or for a Predictor a path, got "
             f"{type(image).__name__}; convert it, e.g. with numpy.asarray"
         )
     return _pil_to_rgb(image, orientation=1)

@@ -80,5 +80,5 @@ def on_device(network: InstanceFCN, device: str | torch.device) -> InstanceFCN:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"device {str(device)!r}: not on this machine ({reason}); give cpu, cuda or mps"
+            f"device {str(device)!r}: not on this machine ({reason}); give another, e.g. cpu"
         ) from None

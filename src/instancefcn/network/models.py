@@ -80,7 +80,7 @@ def find_model(name: str | Path) -> Path:
     if not path.exists():
         raise UserError(
             f"{name}: no such model; give a file that `instancefcn train` wrote, "
-            f"or one of {', '.join(shipped())}"
+            f"or a model that ships: {', '.join(shipped())}"
         )
     return path
 

@@ -11,12 +11,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, is_dataclass
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from instancefcn.core.errors import UserError, nearest
 
-ALWAYS = ("instancefcn", "torch.nn", "torch.optim")
+OURS = "instancefcn"
+
+ALWAYS = (OURS, "torch.nn", "torch.optim")
 """What any file may name: our own classes, torch's layers and optimizers."""
 
 DEEPEST = 50
@@ -82,11 +85,13 @@ class Trust:
         try:
             holder = import_module(module)
         except ImportError as error:
-            raise UserError(f"{self.source}: no class {path}: {error}; check its name") from None
+            way_out = _moved(path) or f"{error}; check its name"
+            raise UserError(f"{self.source}: no class {path}; {way_out}") from None
         found = getattr(holder, name, None)
         if not inspect.isclass(found):
             classes = [n for n, _ in inspect.getmembers(holder, inspect.isclass)]
-            raise UserError(f"{self.source}: no class {path}; {nearest(name, classes)}")
+            way_out = _moved(path) or nearest(name, classes)
+            raise UserError(f"{self.source}: no class {path}; {way_out}")
         self._require(f"{found.__module__}.{found.__qualname__}", path)  # imported from elsewhere?
         return found
 
@@ -98,6 +103,30 @@ class Trust:
             f"{self.source}: names the class {shown(named)}, whose code is not trusted; if you "
             f'know what it does, allow it: --trust {package}, or trust=("{package}",) in Python'
         )
+
+
+def _moved(path: str) -> str:
+    """The end of a message about a class of ours that lies elsewhere, empty if there is none."""
+    root, _, rest = path.partition(".")
+    place = place_of(rest.rpartition(".")[2]) if root == OURS else None
+    return f"did you mean {place}?" if place else ""
+
+
+def place_of(name: str) -> str | None:
+    """The shortest full name of our own class of this name, None if there is none.
+
+    Recipes outlive the places of classes. All our modules are imported: for messages only.
+    """
+    places = []
+    for module in walk_packages(import_module(OURS).__path__, f"{OURS}."):
+        try:
+            found = getattr(import_module(module.name), name, None)
+        except (ImportError, UserError):  # it needs an extra that is not installed
+            continue
+        home = f"{getattr(found, '__module__', '')}."
+        if inspect.isclass(found) and home.startswith(f"{module.name}."):
+            places.append(f"{module.name}.{name}")
+    return min(places, key=len, default=None)
 
 
 def is_class_path(word: str) -> bool:

@@ -36,6 +36,9 @@ FREE = (
 )
 """What may change when a run goes on: no weight depends on it."""
 
+PLACES = {"train", "data", "weights", "pretrained", "start"}
+"""Where what a run reads lies."""
+
 
 def keep_recipe(folder: Path, text: str) -> None:
     """Write the recipe beside its run. Raises UserError as ``require_same_run``."""
@@ -59,9 +62,10 @@ def require_same_run(folder: Path, text: str) -> None:
             "back, or train in another folder"
         ) from None
     if changed:
+        same = f", or, if the same files only lie elsewhere now, write their place into {copy}"
         raise UserError(
             f"{folder} holds a run of another recipe (compare {', '.join(changed)} in its "
-            f"{COPY}); train in another folder, or delete this one"
+            f"{COPY}); train in another folder{same if set(changed) <= PLACES else ''}"
         )
 
 

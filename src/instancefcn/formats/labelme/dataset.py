@@ -188,6 +188,11 @@ def _open(path: Path, split: str | None, images: Path | None) -> LabelmeDataset:
     if split is None:
         return LabelmeDataset(path, images)
     folders = {folder.name: folder for folder in sorted(path.glob("*")) if _recognises(folder)}
+    if not folders:
+        raise UserError(
+            f"{path}: no folder {split} in it; lay each split's images and JSON files into a "
+            "folder of its name"
+        )
     return LabelmeDataset(choose(path, folders, split), images)
 
 
