@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lightning_fabric import Fabric
 
 from instancefcn.network.models import Model, load_model
 from instancefcn.training.recipe import Recipe, read_recipe
@@ -23,7 +24,7 @@ def options(tmp_path: Path) -> list[str]:
 
 
 def names(recipe: Recipe) -> list[str] | None:
-    entries = trained_on(recipe)
+    entries = trained_on(recipe, Fabric(accelerator="cpu", devices=1))
     return None if entries is None else [entry["data"] for entry in entries]
 
 
