@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from instancefcn.core.errors import UserError
 from instancefcn.network.backbones import FeaturePyramid, Vgg16
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import MaskHead, ObjectnessHead, ScoreMapHead
@@ -69,6 +70,11 @@ class PyramidNetwork(InstanceFCN):
         centres: Sequence[Sequence[int]] = ((1,), (1, 2, 3)),
         prior: float = 0.01,
     ) -> None:
+        if not len(sizes) == len(maps) == len(centres):
+            raise UserError(
+                f"{len(sizes)} sizes, {len(maps)} maps and {len(centres)} centres; give as many "
+                "of each"
+            )
         branches = [
             Branch(
                 m,

@@ -65,7 +65,7 @@ class TrainingState:
             self.average.load_state_dict(parts["average"])
             values = {**parts["optimizer"], **header["optimizer"]}
             self.optimizer.load_state_dict(_nested(values, self.optimizer.state_dict()))
-            _try(self.optimizer)
+            try_step(self.optimizer)
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             reason = (str(error).splitlines() or [""])[-1].strip()
             raise UserError(
@@ -102,7 +102,7 @@ def _nested(flat: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return {"state": state, "param_groups": groups}
 
 
-def _try(optimizer: Optimizer) -> None:
+def try_step(optimizer: Optimizer) -> None:
     """Raises what the optimizer raises in a step from this state: on a copy, without a gradient."""
     trial = deepcopy(optimizer)
     for group in trial.param_groups:
