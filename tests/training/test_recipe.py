@@ -217,6 +217,8 @@ PYRAMID = "instancefcn.network.presets.PyramidNetwork"
         (["--pretrained", "${data"], "${data is unknown"),
         (["--train", "[]"], "no data set to train on"),
         (["--network", "null"], "network"),
+        (["--inference", "{sides: [64], selection: null}"], "null for Selection; leave it out"),
+        (["--network", PYRAMID, "--network.sizes", f"{[21] * 33}"], "33 sizes, 2 maps"),
     ],
 )
 def test_a_value_out_of_range_is_one_line(line: list[str], reason: str) -> None:

@@ -11,6 +11,9 @@ from instancefcn.network.heads import MaskHead, ObjectnessHead, ScoreMapHead
 from instancefcn.network.losses import Logistic, LogisticDice, Quality, Sampled
 
 
+MOST_SIZES = 32
+
+
 class PaperNetwork(InstanceFCN):
     """The paper's network (section 3.3): VGG-16 at stride 8, k x k score maps, windows of m cells.
 
@@ -70,10 +73,10 @@ class PyramidNetwork(InstanceFCN):
         centres: Sequence[Sequence[int]] = ((1,), (1, 2, 3)),
         prior: float = 0.01,
     ) -> None:
-        if not len(sizes) == len(maps) == len(centres):
+        if not len(sizes) == len(maps) == len(centres) <= MOST_SIZES:
             raise UserError(
                 f"{len(sizes)} sizes, {len(maps)} maps and {len(centres)} centres; give as many "
-                "of each"
+                f"of each, at most {MOST_SIZES}"
             )
         branches = [
             Branch(
