@@ -10,7 +10,6 @@ from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import MaskHead, ObjectnessHead, ScoreMapHead
 from instancefcn.network.losses import Logistic, LogisticDice, Quality, Sampled
 
-
 MOST_SIZES = 32
 
 

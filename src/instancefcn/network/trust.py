@@ -42,8 +42,9 @@ class Trust:
         """
         if depth > DEEPEST:
             raise UserError(f"{self.source}: values nested more than {DEEPEST} deep; write less")
-        if value is None and settings_of(hint) and NoneType not in get_args(hint):
-            raise UserError(f"{self.source}: null for {settings_of(hint).__name__}; leave it out")
+        built = settings_of(hint)
+        if value is None and built and NoneType not in get_args(hint):
+            raise UserError(f"{self.source}: null for {built.__name__}; leave it out")
         if isinstance(value, str):
             if is_class_path(value) and not takes_words(hint):
                 self.find(value)
