@@ -18,7 +18,7 @@ from PIL import Image
 import accuracy
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode
-from instancefcn.data.identity import KEY, record
+from instancefcn.data.identity import KEY, entry, thumbnails
 from instancefcn.evaluation.measuring import measure
 from instancefcn.evaluation.report import average_table, to_markdown
 from instancefcn.formats.coco import CocoDataset
@@ -148,7 +148,7 @@ def test_accuracy_leaves_out_what_the_model_was_trained_on(folder: Path, tmp_pat
         CocoDataset(pedestrians / "instances_dev.json", pedestrians / "dev"),
     )
     trained, page = tmp_path / "trained.safetensors", tmp_path / "page.md"
-    replace(model, card={KEY: list(record(seen))}).save(trained)
+    replace(model, card={KEY: [entry(each, thumbnails(each)) for each in seen]}).save(trained)
     words = ["--model", str(trained), "--side", "32", "--data", str(data), "--page", str(page)]
     accuracy.main([*words, "--summaries"])
     text = page.read_text()

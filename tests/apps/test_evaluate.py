@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.data.identity import KEY, record
+from instancefcn.data.identity import KEY, entry, thumbnails
 from instancefcn.data.subsets import Every
 from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
@@ -103,7 +103,8 @@ def test_images_trained_on_are_left_out(
 ) -> None:
     """Two of three images; for the other method too, so that all are measured on the same."""
     whole = CocoDataset(annotations, annotations.parent)
-    model = write_model(tmp_path / "tiny.safetensors", {KEY: list(record((Every(whole, 2),)))})
+    half = Every(whole, 2)
+    model = write_model(tmp_path / "tiny.safetensors", {KEY: [entry(half, thumbnails(half))]})
     results = perfect_results(annotations, tmp_path)
     arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
     arguments += ["--results", str(results), "--output", str(tmp_path)]
@@ -126,7 +127,7 @@ def test_nothing_left_to_measure_on_is_one_line(
     annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = CocoDataset(annotations, annotations.parent)
-    model = write_model(tmp_path / "tiny.safetensors", {KEY: list(record((whole,)))})
+    model = write_model(tmp_path / "tiny.safetensors", {KEY: [entry(whole, thumbnails(whole))]})
     arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
     assert main(["evaluate", *arguments]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (

@@ -206,7 +206,7 @@ def test_two_processes_train_as_one(recipe: Path) -> None:
             ["{recipe}", "--output", "{killed}", "--steps", "99"],
             "(compare steps in its recipe.yaml)",
         ),
-        (["{recipe}", "--batch", "0"], "batch: 0; give 1 or more"),
+        (["{recipe}", "--batch", "0"], "batch: 0; give 1 to 100000"),
         (["{recipe}", "--evaluate_every", "0"], "evaluate_every: 0; give 1 or more"),
         (["{recipe}", "--accelerator", "abacus"], "--accelerator abacus"),
         (["{recipe}", "--output", "{recipe}"], "shapes"),

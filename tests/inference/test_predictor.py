@@ -281,7 +281,10 @@ def test_settings_given_take_the_place_of_the_files(model_file: Path) -> None:
     assert predictor.selection == Selection(windows_per_side=9)
 
 
-@pytest.mark.parametrize("inference", [{}, {"sides": [64], "selection": {"unknown": 1}}])
+@pytest.mark.parametrize(
+    "inference",
+    [{}, {"sides": [64], "selection": {"unknown": 1}}, {"sides": [64], "selection": None}],
+)
 def test_settings_of_another_version_are_told_in_one_line(
     model_file: Path, tmp_path: Path, inference: dict[str, object]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from builders import make_sample
 from instancefcn.core.tensors import read_tensors
 from instancefcn.core.types import Sample
 from instancefcn.data.stream import SampleStream
+from instancefcn.network.models import read_card
 from instancefcn.training.batches import Collate, by_size, padded
 from instancefcn.training.loop import TrainingStep, backward
 from instancefcn.training.recipe import Recipe, read_recipe
@@ -104,17 +106,19 @@ def test_samples_of_one_size_make_one_batch(recipe: Recipe) -> None:
 
 
 def test_two_processes_train_as_one(recipe_file: Path) -> None:
-    """A step on four samples of several sizes: one process waits for the other's last group."""
+    """A step on four samples of several sizes: one process waits for the other's last group. Then
+    each measures its part of the images, and makes its part of the model's card.
+    """
     options = ["--optimizer", "torch.optim.SGD", "--optimizer.lr", "0.1", "--clip", "1e9"]
     options += ["--augmentation", "instancefcn.data.augmentation.FullImages"]
-    options += ["--augmentation.sides", "[40,64,80]", "--steps", "1", "--evaluate", "[]"]
+    options += ["--augmentation.sides", "[40,64,80]", "--steps", "1"]
     drawn = read_recipe(str(recipe_file), options).recipe
     stream = SampleStream(drawn.train, drawn.augmentation, drawn.seed, drawn.paste)
     sizes = [stream[position].image.shape[1] for position in range(4)]
     assert len(set(sizes[:2])) != len(set(sizes[2:])), "no process waits: take another seed"
 
     module = ["-m", "instancefcn.apps.cli", "train", str(recipe_file)]
-    weights = []
+    weights, cards, figures = [], [], []
     for name, launcher in (
         ("one", []),
         ("two", ["-m", "torch.distributed.run", "--nproc-per-node", "2"]),
@@ -123,6 +127,11 @@ def test_two_processes_train_as_one(recipe_file: Path) -> None:
         command = [sys.executable, *launcher, *module, "--output", str(run), *options]
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         weights.append(read_tensors(run / "checkpoint.safetensors")[0])
+        cards.append(read_card(run / "model.safetensors"))
+        figures.append(json.loads((run / "log.jsonl").read_text().splitlines()[-1]))
+    assert cards[0] == cards[1]
+    assert cards[0]["trained_on"][0]["images"] == 6
+    assert figures[0] == pytest.approx(figures[1], abs=1e-3)
     one, two = weights
     names = [name for name in one if name.startswith("network.")]
     assert len(names) > 50

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning_fabric.plugins import MixedPrecision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import ASGD, SGD, AdamW, Optimizer, Rprop
@@ -241,6 +244,26 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path, optimizer: str, step
         assert {k: str(v) for k, v in one.items() if k != "params"} == {
             k: str(v) for k, v in other.items() if k != "params"
         }
+
+
+def test_the_scale_of_float16_is_kept(tmp_path: Path) -> None:
+    """An overflow halves it. A run that began again with the first scale would lose other steps."""
+    precisions = [
+        MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**40))
+        for _ in range(2)
+    ]
+    run, resumed = (replace(Run("SGD").state, precision=precision) for precision in precisions)
+    scaler = precisions[0].scaler
+    assert scaler is not None
+    for parameter in run.network.parameters():
+        parameter.grad = torch.full_like(parameter, math.inf)
+    scaler.scale(torch.ones(()))
+    scaler.step(run.optimizer)
+    scaler.update()
+    run.save(tmp_path / "checkpoint", 1)
+    resumed.restore(tmp_path / "checkpoint")
+    assert precisions[1].state_dict() == precisions[0].state_dict()
+    assert precisions[1].state_dict()["scale"] == 2.0**39
 
 
 def test_restoring_fills_the_same_objects(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from torch import nn
 from builders import small_network
 from instancefcn.apps.cli import main
 from instancefcn.core.errors import UserError
-from instancefcn.training.readiness import require_fit
+from instancefcn.training.readiness import require_fit, require_optimizer, require_ready
+from instancefcn.training.recipe import read_recipe
 
 
 def test_a_network_that_fits_is_left_as_it_was() -> None:
@@ -51,3 +52,22 @@ def test_missing_weights_are_found_before_missing_data(
     if not options:
         assert "--weights" in line
         assert "--pretrained download" in line
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "reason"),
+    [
+        ("{class_path: torch.optim.AdamW, init_args: {lr: -1}}", "Invalid learning rate: -1"),
+        ("{class_path: torch.optim.LBFGS}", "LBFGS doesn't support per-parameter options"),
+        ("{class_path: torch.optim.SparseAdam}", "SparseAdam does not support dense gradients"),
+    ],
+)
+def test_an_optimizer_that_does_not_train_is_one_line(optimizer: str, reason: str) -> None:
+    recipe = read_recipe("parts-5", ["--pretrained", "null", "--optimizer", optimizer]).recipe
+    before = {name: tensor.clone() for name, tensor in recipe.network.state_dict().items()}
+    with pytest.raises(UserError, match=reason) as error:
+        require_ready(recipe)
+    assert "\n" not in str(error.value)
+    require_optimizer(read_recipe("parts-5").recipe)
+    for name, tensor in recipe.network.state_dict().items():
+        assert torch.equal(tensor, before[name]), name

@@ -171,6 +171,13 @@ def test_a_recipe_runs_no_command(tmp_path: Path) -> None:
             assert not mark.exists()
 
 
+LSJ = "instancefcn.data.augmentation.LargeScaleJitter"
+LSJ_64 = f"class_path: {LSJ}, init_args: {{size: 64"
+FULL = "instancefcn.data.augmentation.FullImages"
+CROPS = "instancefcn.data.crops.ObjectCrops"
+PYRAMID = "instancefcn.network.presets.PyramidNetwork"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -182,19 +189,36 @@ def test_a_recipe_runs_no_command(tmp_path: Path) -> None:
         (["--augmentation.sides", "[a]"], "Expected a <class 'int'>. Got value: a"),
         (["--steps", "many"], "Expected a <class 'int'>. Got value: many"),
         (["--steps", "null"], "Expected a <class 'int'>. Got value: None"),
-        (["--steps", "0"], "steps: 0; give 1 or more"),
+        (["--steps", "0"], "steps: 0; give 1 to 1000000000"),
         (["--decay_average", "1.5"], "decay_average: 1.5; give 0 to 1"),
         (["--paste", "7"], "paste: 7.0; give 0 to 1"),
         (["--paste", ".nan"], "paste"),
         (["--clip", "0"], "clip: 0.0; give more than 0"),
-        (["--workers", "-1"], "workers: -1; give 0 or more"),
+        (["--workers", "-1"], "workers: -1; give 0 to 1000"),
         (["--seed", "-1"], "seed: -1"),
         (["--pretrained_rate", "-1"], "pretrained_rate: -1.0"),
         (["--sampling.positives_per_image", "-3"], "sampling.positives_per_image: -3"),
         (["--schedule.warmup", "-3"], "warmup: -3"),
+        (["--steps", "1" + 30 * "0"], "give 1 to 1000000000"),
+        (["--batch", "1000000"], "batch: 1000000; give 1 to 100000"),
+        (["--workers", "100000"], "workers: 100000; give 0 to 1000"),
+        (["--matching.margin", "-7"], "margin -7.0"),
+        (["--matching.sides", "[0.9, 0.4]"], "sides [0.9, 0.4]"),
+        (["--augmentation", LSJ, "--augmentation.size", "0"], "size: 0 pixels; give 1 to 10000"),
+        (["--augmentation", LSJ, "--augmentation.size", "100000"], "size: 100000 pixels"),
+        (["--augmentation", f"{{{LSJ_64}, scales: [0, 1]}}}}"], "scales: [0.0, 1.0]"),
+        (["--augmentation", f"{{{LSJ_64}, colour: -1}}}}"], "colour: -1.0; give 0 to 1"),
+        (["--augmentation", FULL, "--augmentation.sides", "[0]"], "sides: 0 pixels"),
+        (["--augmentation", FULL, "--augmentation.sides", "[]"], "sides: none"),
+        (["--augmentation", CROPS, "--augmentation.size", "-5"], "size: -5 pixels"),
+        (["--augmentation", CROPS, "--augmentation.jitter", "0"], "jitter: 0.0"),
+        (["--network", PYRAMID, "--network.k", "-1"], "k: -1 parts along a window"),
+        (["--network", PYRAMID, "--network.sizes", "[21]"], "1 sizes, 2 maps and 2 centres"),
         (["--pretrained", "${data"], "${data is unknown"),
         (["--train", "[]"], "no data set to train on"),
         (["--network", "null"], "network"),
+        (["--inference", "{sides: [64], selection: null}"], "null for Selection; leave it out"),
+        (["--network", PYRAMID, "--network.sizes", f"{[21] * 33}"], "33 sizes, 2 maps"),
     ],
 )
 def test_a_value_out_of_range_is_one_line(line: list[str], reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
 from instancefcn.data.checks import require_sound
 from instancefcn.training.loop import Step
+from instancefcn.training.processes import ends_of_others_told, first_alone
 from instancefcn.training.readiness import require_ready
 from instancefcn.training.recipe import ReadRecipe, read_recipe, recipe_help
 from instancefcn.training.run import MODEL, follow, keep_recipe
@@ -50,15 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
     folder = own.output or Path("runs") / Path(arguments.recipe).stem
     fabric = to_fabric(own.accelerator, own.devices, read.recipe.precision)
     fabric.launch()
-    if fabric.is_global_zero:
-        for dataset in [*read.recipe.train, *read.recipe.evaluate]:
-            for line in require_sound(dataset):
-                print(line, file=sys.stderr)
-        keep_recipe(folder, read.text)
-    fabric.barrier()
-    watch(read, folder, fabric)
-    part(fabric)
+    with ends_of_others_told():
+        first_alone(partial(prepare, read, folder), fabric)
+        watch(read, folder, fabric)
+        part(fabric)
     return 0
+
+
+def prepare(read: ReadRecipe, folder: Path) -> None:
+    """Raises UserError for data that are not sound, or a folder that holds another run."""
+    for dataset in [*read.recipe.train, *read.recipe.evaluate]:
+        for line in require_sound(dataset):
+            print(line, file=sys.stderr)
+    keep_recipe(folder, read.text)
 
 
 def to_options(recipe: str) -> argparse.ArgumentParser:

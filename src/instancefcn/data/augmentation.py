@@ -6,7 +6,7 @@ Every function takes the torch.Generator that it draws from.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import exp, inf, log
 
 import numpy as np
 import torch
@@ -14,9 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvf
 
+from instancefcn.core.errors import UserError
 from instancefcn.core.types import GREY, AnnotatedImage, Sample
 from instancefcn.data.images import read_image
 from instancefcn.data.placement import Placement, place_image, place_mask
+
+LARGEST_SIDE = 10_000
+"""Pixels along a sample: as far as inference goes."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,16 @@ class LargeScaleJitter:
     scales: tuple[float, float] = (0.5, 1.75)
     aspect: float = 1.2
     colour: float = 0.4
+
+    def __post_init__(self) -> None:
+        require_side("size", self.size)
+        if not (0 < self.scales[0] <= self.scales[1] < inf and 1 <= self.aspect < inf):
+            raise UserError(
+                f"scales: {list(self.scales)}, aspect: {self.aspect}; give two factors above 0, "
+                "the smaller first, and 1 or more"
+            )
+        if not 0 <= self.colour <= 1:
+            raise UserError(f"colour: {self.colour}; give 0 to 1")
 
     def __call__(self, image: AnnotatedImage, generator: torch.Generator) -> Sample:
         placement = self.place(image.width, image.height, generator)
@@ -65,6 +79,14 @@ class FullImages:
     mirrored: float = 0.0
     longest: float = 2.5
 
+    def __post_init__(self) -> None:
+        if not self.sides:
+            raise UserError("sides: none; give the shorter sides of samples, in pixels")
+        for side in self.sides:
+            require_side("sides", side)
+        if not 1 <= self.longest < inf:
+            raise UserError(f"longest: {self.longest}; give 1 or more")
+
     def __call__(self, image: AnnotatedImage, generator: torch.Generator) -> Sample:
         side = self.sides[int(torch.randint(len(self.sides), (), generator=generator))]
         ends = sorted((image.width, image.height))
@@ -73,6 +95,12 @@ class FullImages:
         mirrored = _uniform(0, 1, generator) < self.mirrored
         placement = Placement(width, height, 0, 0, mirrored)
         return render(image, placement, height, width, seed=_seed(generator))
+
+
+def require_side(name: str, side: int) -> None:
+    """Raises UserError for a side that no sample has."""
+    if not 1 <= side <= LARGEST_SIDE:
+        raise UserError(f"{name}: {side} pixels; give 1 to {LARGEST_SIDE}")
 
 
 def render(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from instancefcn.core.errors import UserError
 from instancefcn.core.rle import mask_area, mask_box
 from instancefcn.core.types import AnnotatedImage, Sample
-from instancefcn.data.augmentation import render
+from instancefcn.data.augmentation import render, require_side
 from instancefcn.data.placement import Placement
 
 
@@ -34,6 +36,12 @@ class ObjectCrops:
     shift: float = 16.0
     enlarged: float = 3.0
     mirrored: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_side("size", self.size)
+        for name in ("side", "jitter", "enlarged"):
+            if not 0 < getattr(self, name) < inf:
+                raise UserError(f"{name}: {getattr(self, name)}; give more than 0")
 
     def __call__(self, image: AnnotatedImage, generator: torch.Generator) -> Sample:
         placement = self.place(image, generator)

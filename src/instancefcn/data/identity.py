@@ -10,7 +10,6 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, TypeAlias
 
 import cv2
@@ -41,13 +40,15 @@ def thumbnail(image: NDArray[np.uint8]) -> Thumbnails:
     return np.asarray(small, np.uint8).ravel()
 
 
-def thumbnails(dataset: Dataset) -> Thumbnails:
-    """Of all images of a data set, in its order. Raises UserError for one that cannot be read."""
-    number = len(dataset)
+def thumbnails(dataset: Dataset, places: Sequence[int] | None = None) -> Thumbnails:
+    """Of a data set's images at these places, in their order; by default of all. Raises UserError
+    for one that cannot be read.
+    """
+    places = range(len(dataset)) if places is None else places
     # A large image takes hundreds of MB while it is decoded: no more than four at once.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        found = pool.map(lambda i: thumbnail(read_image(dataset[i].path)), range(number))
-        return np.array(list(found), np.uint8).reshape(number, SIDE * SIDE)
+        found = pool.map(lambda place: thumbnail(read_image(dataset[place].path)), places)
+        return np.array(list(found), np.uint8).reshape(len(places), SIDE * SIDE)
 
 
 def is_known(small: Thumbnails, known: Thumbnails) -> bool:
@@ -56,19 +57,15 @@ def is_known(small: Thumbnails, known: Thumbnails) -> bool:
     return bool((apart.max(axis=1, initial=0) <= TOLERANCE).any())
 
 
-@cache  # a run writes its model again and again
-def record(datasets: tuple[Dataset, ...]) -> Sequence[Mapping[str, Any]]:
-    """What a card says of the data sets that a model was trained on: of each its name, how many
-    images it has, and their thumbnails, sorted, each once.
+def entry(dataset: Dataset, small: Thumbnails) -> Mapping[str, Any]:
+    """What a card says of a data set that a model was trained on: its name, how many images it
+    has, and their thumbnails (n, SIDE * SIDE), sorted, each once.
     """
-    return [
-        {
-            "data": dataset.name,
-            "images": len(dataset),
-            "thumbnails": b64encode(np.unique(thumbnails(dataset), axis=0).tobytes()).decode(),
-        }
-        for dataset in datasets
-    ]
+    return {
+        "data": dataset.name,
+        "images": len(dataset),
+        "thumbnails": b64encode(np.unique(small, axis=0).tobytes()).decode(),
+    }
 
 
 def recorded(card: Mapping[str, Any], source: str) -> Thumbnails | None:

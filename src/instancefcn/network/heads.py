@@ -11,11 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instancefcn.core.assembling import assemble
+from instancefcn.core.errors import UserError
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.types import Sample
 from instancefcn.network.head import IGNORED, Head, Targets, Term, per_image
 from instancefcn.network.losses import Logistic, MaskLoss, ObjectnessLoss, Sampled, mask_iou
+
+LARGEST_K = 100
 
 
 class MaskHead(Head):
@@ -67,6 +70,8 @@ class ScoreMapHead(MaskHead):
 
     def __init__(self, channels: int, hidden: int, k: int, loss: MaskLoss | None = None) -> None:
         super().__init__(loss)
+        if not 1 <= k <= LARGEST_K:
+            raise UserError(f"k: {k} parts along a window; give 1 to {LARGEST_K}")
         self.k = k
         self.hidden = nn.Conv2d(channels, hidden, 1)
         self.score = nn.Conv2d(hidden, k * k, 3, padding=1)

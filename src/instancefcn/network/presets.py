@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from instancefcn.core.errors import UserError
 from instancefcn.network.backbones import FeaturePyramid, Vgg16
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import MaskHead, ObjectnessHead, ScoreMapHead
 from instancefcn.network.losses import Logistic, LogisticDice, Quality, Sampled
+
+MOST_SIZES = 32
 
 
 class PaperNetwork(InstanceFCN):
@@ -69,6 +72,11 @@ class PyramidNetwork(InstanceFCN):
         centres: Sequence[Sequence[int]] = ((1,), (1, 2, 3)),
         prior: float = 0.01,
     ) -> None:
+        if not len(sizes) == len(maps) == len(centres) <= MOST_SIZES:
+            raise UserError(
+                f"{len(sizes)} sizes, {len(maps)} maps and {len(centres)} centres; give as many "
+                f"of each, at most {MOST_SIZES}"
+            )
         branches = [
             Branch(
                 m,

@@ -25,6 +25,9 @@ ALWAYS = (OURS, "torch.nn", "torch.optim")
 DEEPEST = 50
 """How far values may be nested in one another."""
 
+MOST_VALUES = 10_000
+"""How many there may be: jsonargparse needs seconds for so many, and minutes for 100,000."""
+
 LONGEST = 300
 """How many characters of a value a message shows."""
 
@@ -43,8 +46,10 @@ class Trust:
         ``hint`` is the type that the value is meant for. A word with dots names a class, unless
         the type asks for words or paths.
         """
-        if depth > DEEPEST:
-            raise UserError(f"{self.source}: values nested more than {DEEPEST} deep; write less")
+        require_depth(depth, self.source)
+        built = settings_of(hint)
+        if value is None and built and NoneType not in get_args(hint):
+            raise UserError(f"{self.source}: null for {built.__name__}; leave it out")
         if isinstance(value, str):
             if is_class_path(value) and not takes_words(hint):
                 self.find(value)
@@ -127,6 +132,25 @@ def place_of(name: str) -> str | None:
         if inspect.isclass(found) and home.startswith(f"{module.name}."):
             places.append(f"{module.name}.{name}")
     return min(places, key=len, default=None)
+
+
+def require_few(values: Any, source: str) -> None:
+    """Raises UserError for values that aliases make many of, or endlessly deep."""
+    number, ahead = 0, [(values, 0)]
+    while ahead:
+        value, depth = ahead.pop()
+        number += 1
+        require_depth(depth, source)
+        if number > MOST_VALUES:
+            raise UserError(f"{source}: more than {MOST_VALUES} values, aliases written out")
+        parts = value.values() if isinstance(value, Mapping) else value
+        if isinstance(value, (list, Mapping)):
+            ahead += [(part, depth + 1) for part in parts]
+
+
+def require_depth(depth: int, source: str) -> None:
+    if depth > DEEPEST:
+        raise UserError(f"{source}: values nested more than {DEEPEST} deep; write less")
 
 
 def is_class_path(word: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_loader
 
 from instancefcn.core.errors import UserError, nearest
-from instancefcn.network.trust import LONGEST, Trust, shown
+from instancefcn.network.trust import LONGEST, Trust, require_few, shown
 
 PLAIN = "instancefcn-plain"
 """A mode in which a word stays a word: jsonargparse's own would read it as YAML, with classes."""
@@ -36,6 +36,7 @@ def parse(
 
     ``hints`` are the types by name. Raises UserError, naming ``source``, for others.
     """
+    require_few(values, source)
     for name, value in values.items():
         if name not in hints:
             raise UserError(f"{source}: no value is called {shown(name)}; {nearest(name, hints)}")

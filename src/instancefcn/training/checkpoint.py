@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.extras import extra
 from instancefcn.core.tensors import read_tensors, write_tensors
+
+with extra("train"):
+    from lightning_fabric.plugins.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class TrainingState:
     network: nn.Module
     average: nn.Module
     optimizer: Optimizer
+    precision: Precision = field(default_factory=Precision)  # in float16 it has found a scale
 
     def save(self, path: Path, step: int) -> None:
         """Write all of it. Raises UserError for an optimizer that keeps what is neither a tensor
@@ -41,8 +46,9 @@ class TrainingState:
                 tensors[f"optimizer.{name}"] = value
             else:
                 plain[name] = value
+        scale = dict(self.precision.state_dict())
         try:
-            write_tensors(path, tensors, {"step": step, "optimizer": plain})
+            write_tensors(path, tensors, {"step": step, "optimizer": plain, "precision": scale})
         except TypeError as error:
             raise UserError(
                 f"{type(self.optimizer).__name__} keeps what no checkpoint holds ({error}); "
@@ -65,7 +71,9 @@ class TrainingState:
             self.average.load_state_dict(parts["average"])
             values = {**parts["optimizer"], **header["optimizer"]}
             self.optimizer.load_state_dict(_nested(values, self.optimizer.state_dict()))
-            _try(self.optimizer)
+            try_step(self.optimizer)
+            if header.get("precision"):  # none in earlier checkpoints
+                self.precision.load_state_dict(header["precision"])
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             reason = (str(error).splitlines() or [""])[-1].strip()
             raise UserError(
@@ -102,7 +110,7 @@ def _nested(flat: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return {"state": state, "param_groups": groups}
 
 
-def _try(optimizer: Optimizer) -> None:
+def try_step(optimizer: Optimizer) -> None:
     """Raises what the optimizer raises in a step from this state: on a copy, without a gradient."""
     trial = deepcopy(optimizer)
     for group in trial.param_groups:

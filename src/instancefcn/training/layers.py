@@ -14,12 +14,10 @@ from typing import Any
 import yaml
 
 from instancefcn.core.errors import UserError
-from instancefcn.network.trust import DEEPEST, shown
+from instancefcn.network.trust import require_depth, require_few, shown
 
 LARGEST = 100_000
 """Bytes of a recipe: PyYAML needs a second for so many."""
-
-MOST_VALUES = 10_000
 
 Values = dict[str, Any]
 PARTS = ("init_args", "dict_kwargs")
@@ -82,7 +80,7 @@ def load_yaml(text: str, source: str) -> Any:
         for event in yaml.parse(text, yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            _require_depth(depth, source)
+            require_depth(depth, source)
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
                 raise UserError(f"{source}: the merge key <<; take a base, or write values out")
         values = yaml.safe_load(text)
@@ -90,27 +88,8 @@ def load_yaml(text: str, source: str) -> Any:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{source}: no YAML ({' '.join(str(error).split())}); mend it") from None
-    _require_few(values, source)
+    require_few(values, source)
     return values
-
-
-def _require_few(values: Any, source: str) -> None:
-    """Raises UserError for values that aliases make many of, or endlessly deep."""
-    number, ahead = 0, [(values, 0)]
-    while ahead:
-        value, depth = ahead.pop()
-        number += 1
-        _require_depth(depth, source)
-        if number > MOST_VALUES:
-            raise UserError(f"{source}: more than {MOST_VALUES} values, aliases written out")
-        parts = value.values() if isinstance(value, Mapping) else value
-        if isinstance(value, (list, Mapping)):
-            ahead += [(part, depth + 1) for part in parts]
-
-
-def _require_depth(depth: int, source: str) -> None:
-    if depth > DEEPEST:
-        raise UserError(f"{source}: values nested more than {DEEPEST} deep; write less")
 
 
 def words_to_layers(words: Sequence[str]) -> list[Values]:

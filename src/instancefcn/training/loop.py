@@ -63,7 +63,7 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     rates = [group["lr"] for group in plain_optimizer.param_groups]
     rates[1] *= recipe.pretrained_rate
     step, optimizer = fabric.setup(TrainingStep(network), plain_optimizer)
-    state = TrainingState(network, average, plain_optimizer)
+    state = TrainingState(network, average, plain_optimizer, fabric.strategy.precision)
     done = state.restore(checkpoint) if checkpoint.exists() else 0
 
     names = network.term_names()

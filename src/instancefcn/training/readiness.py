@@ -9,11 +9,13 @@ import torch
 from instancefcn.core.errors import UserError
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import find_model
+from instancefcn.training.checkpoint import try_step
+from instancefcn.training.loop import parameter_groups
 from instancefcn.training.recipe import Recipe
 
 
 def require_ready(recipe: Recipe) -> None:
-    """Raises UserError if weights to start from are not there, or the network does not run."""
+    """Raises UserError if weights to start from are missing, or network or optimizer do not run."""
     if recipe.start is not None:
         find_model(recipe.start)
     if recipe.pretrained not in (None, "download") and not Path(str(recipe.pretrained)).is_file():
@@ -22,6 +24,20 @@ def require_ready(recipe: Recipe) -> None:
             "holds it with --weights, or fetch them with --pretrained download"
         )
     require_fit(recipe.network)
+    require_optimizer(recipe)
+
+
+def require_optimizer(recipe: Recipe) -> None:
+    """Raises UserError for an optimizer that cannot be built, as with a rate below 0, or that
+    cannot take a step of this kind of training, as one that asks for the loss again and again.
+    """
+    try:
+        try_step(recipe.optimizer(parameter_groups(recipe.network)))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the recipe's optimizer does not train this network ({' '.join(str(error).split())});"
+            " take another, or other values for it"
+        ) from error
 
 
 @torch.no_grad()

@@ -117,10 +117,11 @@ class Recipe:
 
 
 RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(
-        ["steps", "batch", "evaluate_every", "evaluate_images", "save_every"], (1, inf)
-    ),
-    **dict.fromkeys(["pretrained_rate", "workers"], (0, inf)),
+    **dict.fromkeys(["evaluate_every", "evaluate_images", "save_every"], (1, inf)),
+    "steps": (1, 10**9),
+    "batch": (1, 10**5),
+    "pretrained_rate": (0, inf),
+    "workers": (0, 1000),
     "seed": (0, 2**63 - 1),
     **dict.fromkeys(["paste", "decay_average"], (0, 1)),
 }

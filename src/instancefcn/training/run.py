@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -16,13 +18,14 @@ from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.data.identity import KEY
-from instancefcn.evaluation.recall import Matches, match, summarize
+from instancefcn.evaluation.recall import match, summarize
 from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import Model
 from instancefcn.training.log import RunLog
 from instancefcn.training.loop import CHECKPOINT, Step, train
+from instancefcn.training.processes import gathered, share
 from instancefcn.training.recipe import ReadRecipe, Recipe
 from instancefcn.training.trained_on import trained_on
 
@@ -84,18 +87,21 @@ def changes(old: str, new: str) -> list[str]:
 def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> Iterator[Step]:
     """Train to the end; each step that was made.
 
-    The first process logs and writes the model. All processes share each evaluation, so that none
-    waits for another longer than its own part takes.
+    The first process logs and writes the model. All processes share each evaluation, and the look
+    at all images for the model's card, so that none waits for another longer than its own part
+    takes.
     """
     recipe = read.recipe
+    origin = cache(partial(trained_on, recipe, fabric))  # the model is written again and again
     with RunLog(folder, fabric.is_global_zero) as log:
         for step, network in train(recipe, folder, fabric):
             figures = {"rate": step.rate, "images_per_second": step.images_per_second}
             log.write(step.number, {**step.terms, **figures})
             if step.number % recipe.evaluate_every == 0 or step.number == recipe.steps:
                 log.write(step.number, evaluate_on_the_way(network, recipe, fabric))
+                known = origin()
                 if fabric.is_global_zero:
-                    write_model(folder / MODEL, network, read, step.number)
+                    write_model(folder / MODEL, network, read, step.number, known)
             yield step
     if fabric.is_global_zero:
         require_model(folder)
@@ -108,26 +114,23 @@ def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe, fabric: Fabric) ->
     values = {}
     for dataset in recipe.evaluate:
         number = min(recipe.evaluate_images, len(dataset))
-        share = (dataset[i] for i in range(fabric.global_rank, number, fabric.world_size))
-        mine = [match(image, predictor(image.path).masks()) for image in share]
+        images = (dataset[place] for place in share(number, fabric))
+        mine = [match(image, predictor(image.path).masks()) for image in images]
         report = summarize(gathered(mine, fabric))
         for count in report.counts:
             values[f"{dataset.name} AR@{count}"] = report.average(count)
     return values
 
 
-def gathered(matches: list[Matches], fabric: Fabric) -> list[Matches]:
-    """Those of all processes."""
-    if fabric.world_size == 1:
-        return matches
-    parts: list[list[Matches]] = [[] for _ in range(fabric.world_size)]
-    torch.distributed.all_gather_object(parts, matches)
-    return [each for part in parts for each in part]
-
-
-def write_model(path: Path, network: InstanceFCN, read: ReadRecipe, step: int) -> None:
-    card = {"recipe": read.text, "step": step, "torch": torch.__version__}
-    card[KEY] = trained_on(read.recipe)
+def write_model(
+    path: Path,
+    network: InstanceFCN,
+    read: ReadRecipe,
+    step: int,
+    known: Sequence[Mapping[str, Any]] | None,
+) -> None:
+    """``known`` is what the card says of the images trained on, see ``trained_on``."""
+    card = {"recipe": read.text, "step": step, "torch": torch.__version__, KEY: known}
     Model(network, read.description, read.recipe.inference.plain(), card).save(path)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from instancefcn.core.errors import UserError
 from instancefcn.core.grid import Grid
 from instancefcn.core.types import Sample
 from instancefcn.network.head import IGNORED, NEGATIVE, MakeTargets, Targets
@@ -32,6 +33,13 @@ class Matching:
     sides: tuple[float, float] = (0.4, 0.9)
     centre: float = 0.08
     margin: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.sides[0] <= self.sides[1] and self.centre >= 0 and self.margin >= 1):
+            raise UserError(
+                f"matching: sides {list(self.sides)}, centre {self.centre}, margin {self.margin}; "
+                "give fractions of 0 or more, the smaller side first, and a factor of 1 or more"
+            )
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from instancefcn.data.identity import KEY, record
+import numpy as np
+
+from instancefcn.core.extras import extra
+from instancefcn.data.dataset import Dataset
+from instancefcn.data.identity import KEY, Thumbnails, entry, thumbnails
 from instancefcn.network.models import read_card
+from instancefcn.training.processes import gathered, share
 from instancefcn.training.recipe import Recipe
 
+with extra("train"):
+    from lightning_fabric import Fabric
 
-def trained_on(recipe: Recipe) -> Sequence[Mapping[str, Any]] | None:
+
+def trained_on(recipe: Recipe, fabric: Fabric) -> Sequence[Mapping[str, Any]] | None:
     """The record for the card of a recipe's model: of each of its data sets, after those of the
     model that it starts from. None if that model does not say: what is known is not all then.
+
+    All images are decoded. All processes call it, and each decodes its part.
     """
     before = read_card(recipe.start).get(KEY) if recipe.start else []
-    return None if before is None else [*before, *record(tuple(recipe.train))]
+    if before is None:
+        return None
+    return [*before, *(entry(each, _all_thumbnails(each, fabric)) for each in recipe.train)]
+
+
+def _all_thumbnails(dataset: Dataset, fabric: Fabric) -> Thumbnails:
+    mine = thumbnails(dataset, share(len(dataset), fabric))
+    return np.concatenate(gathered([mine], fabric))
