@@ -313,3 +313,18 @@ def test_an_image_whose_outputs_have_no_room_is_reported_and_the_others_are_done
     assert "y.json: cannot be written (File name too long)" in second
     listed = json.loads((tmp_path / "out" / "proposals.json").read_bytes())["images"]
     assert [image["file_name"] for image in listed] == ["a.png", "x" * 249 + ".png"]
+
+
+def test_other_images_do_not_replace_the_masks_of_these(
+    propose: Callable[..., int], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file of all images would lose the first photo's masks without a word."""
+    first, second = photos / "a.png", photos / "b.png"
+    assert propose("--formats", "coco", paths=(first,)) == 0
+    before = content(tmp_path / "out")
+    for words in ((), ("--resume",)):
+        assert propose("--formats", "coco", *words, paths=(second,)) == 2
+        assert f"holds the masks of 1 other images, {first} the first" in capsys.readouterr().err
+        assert content(tmp_path / "out") == before
+    assert propose("--formats", "coco", "--resume", paths=(first, second)) == 0
+    assert propose("--formats", "coco", "--overwrite", paths=(second,)) == 0

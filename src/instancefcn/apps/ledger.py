@@ -122,6 +122,19 @@ class Ledger:
                 f"since; give {ways}--overwrite to replace it, or another --output"
             )
 
+    def require_named(self, sources: Sequence[Source]) -> None:
+        """Raises UserError if an image was done here that is none of these: the file of all images
+        would lose its masks.
+        """
+        named = {_key(source) for source in sources}
+        others = [image for image in self.notes.done if image not in named]
+        if others:
+            raise UserError(
+                f"{self.folder}: holds the masks of {len(others)} other images, {others[0]} the "
+                "first, which the file of all images would lose; name them too, or give another "
+                "--output, or --overwrite"
+            )
+
     def done(self, source: Source) -> Done | None:
         """What was done of an image, unless its file has changed since."""
         done = self.notes.done.get(_key(source))

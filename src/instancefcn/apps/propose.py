@@ -96,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = _predictor(arguments)
     ledger = Ledger(plan.folder)
     settings = _settings(predictor, arguments.model)
+    if plan.joined and not arguments.overwrite:
+        ledger.require_named(sources)
     if arguments.resume:
         ledger.require_own(plan.names_at_the_end())
         ledger.resume(settings, names)
