@@ -23,10 +23,10 @@ from instancefcn.core.errors import UserError
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.report import markdown_table
 from instancefcn.formats.voc import VocDataset
-from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import PAPER_SIDES
+from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.presets import PaperNetwork

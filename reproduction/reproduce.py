@@ -27,8 +27,8 @@ from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.formats.coco.results import read_results
 from instancefcn.formats.coco.writing import write_results
-from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.training.recipe import read_recipe
 from instancefcn.training.run import COPY
 from measuring import Measured, measured, seconds_each, slug

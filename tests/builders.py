@@ -14,9 +14,9 @@ from instancefcn.core.grid import Grid
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.types import Sample
-from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
+from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN

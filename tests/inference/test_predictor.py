@@ -18,10 +18,10 @@ from instancefcn.core.drawing import paste
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode
-from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor, to_pixels
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import sample
+from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.network.models import Model, build, load_model
 
 HEIGHT, WIDTH = 60, 90

@@ -16,8 +16,8 @@ from instancefcn.core.level import Level
 from instancefcn.core.types import Sample
 from instancefcn.figures.separation import levels_of
 from instancefcn.formats.saving import load_proposals
-from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.head import Head, Targets, Term, per_image

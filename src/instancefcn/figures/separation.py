@@ -21,9 +21,9 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
 from instancefcn.formats.overlay import WEAKEST, worth_drawing
-from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import ranked
+from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import ScoreMapHead

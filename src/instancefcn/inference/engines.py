@@ -1,84 +1,22 @@
-"""Engines: what maps samplings of one size to candidates. The network with torch is one.
-
-Another engine, an exported graph say, is one class with the same two methods.
-"""
+"""Which engine a file is for. A new one is its own file and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection
+from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from instancefcn.core.candidates import Candidates
-from instancefcn.core.errors import UserError
-from instancefcn.core.level import Level
-from instancefcn.inference.ranking import Selection
-from instancefcn.inference.sampling import Sampling
-from instancefcn.inference.windows import candidates_of
-from instancefcn.network.fcn import InstanceFCN
+from instancefcn.inference.engine import Engine
+from instancefcn.inference.settings import Inference
 
 
-class Engine(Protocol):
-    """The interface."""
+def open_engine(
+    name: str | Path, device: str | None = None, trust: Collection[str] = ()
+) -> tuple[Engine, Inference]:
+    """The engine that runs a model, and how the model says that it is meant to be used.
 
-    @property
-    def multiple(self) -> int:
-        """What the sides of an input are multiples of."""
+    name: a file, or a model that ships. Raises UserError, naming it, for what no engine runs.
+    """
+    # Imported when it is asked for: an engine of an exported graph needs no network.
+    from instancefcn.inference.torch_engine import open_torch  # noqa: PLC0415
 
-    def candidates(self, samplings: Sequence[Sampling], selection: Selection) -> list[Candidates]:
-        """The candidates of each sampling, in pixels of its own image, on the engine's device.
-
-        The samplings have one ``input_size``; the result of one does not depend on the others.
-        """
-
-
-class TorchEngine:
-    """A network, run by torch on any device."""
-
-    def __init__(self, network: InstanceFCN, device: str | torch.device | None = None) -> None:
-        self.network = network.eval()
-        if device is not None:
-            self.network = on_device(self.network, device)
-
-    @property
-    def multiple(self) -> int:
-        return self.network.backbone.multiple
-
-    @torch.no_grad()
-    def candidates(self, samplings: Sequence[Sampling], selection: Selection) -> list[Candidates]:
-        """See ``Engine``."""
-        levels = self.network(self._inputs(samplings))
-        return [
-            candidates_of(
-                [level.rescaled(sampling.scale) for level in levels],
-                sampling.height,
-                sampling.width,
-                selection,
-                index,
-            )
-            for index, sampling in enumerate(samplings)
-        ]
-
-    @torch.no_grad()
-    def levels(self, sampling: Sampling) -> list[Level]:
-        """All that the network says of one sampling, in pixels of its image."""
-        levels = self.network(self._inputs([sampling]))
-        return [level.rescaled(sampling.scale) for level in levels]
-
-    def _inputs(self, samplings: Sequence[Sampling]) -> Tensor:
-        inputs = [sampling.to_input(self.multiple) for sampling in samplings]
-        together = inputs[0] if len(inputs) == 1 else torch.cat(inputs)
-        return together.to(self.network.backbone.mean.device)
-
-
-def on_device(network: InstanceFCN, device: str | torch.device) -> InstanceFCN:
-    """The network there. UserError for a device that torch does not have here."""
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"device {str(device)!r}: not on this machine ({reason}); give another, e.g. cpu"
-        ) from None
+    return open_torch(name, device, trust)

@@ -20,11 +20,11 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.types import Rle
 from instancefcn.data.images import read_image, to_rgb
-from instancefcn.inference.engines import Engine, TorchEngine
+from instancefcn.inference.engine import Engine
+from instancefcn.inference.engines import open_engine
 from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import Sampling, sample
 from instancefcn.inference.settings import Inference
-from instancefcn.network.models import load_model
 
 AnyImage = str | Path | Image.Image | NDArray[Any]
 Pixels = NDArray[np.uint8]
@@ -69,15 +69,14 @@ class Predictor:
 
         ``sides`` and ``selection`` take the place of the file's own settings. device: as torch
         names it, "cpu", "cuda", "cuda:1" or "mps". ``trust`` names the packages whose classes the
-        file may name: see ``load_model``.
+        file may name: see ``network.models.load_model``.
         """
-        model = load_model(name, trust)
-        settings = Inference.of(model.inference, str(name))
+        engine, settings = open_engine(name, device, trust)
         if sides:
             settings = replace(settings, sides=tuple(sides))
         if selection:
             settings = replace(settings, selection=selection)
-        return cls.of(TorchEngine(model.network, device), settings, batch)
+        return cls.of(engine, settings, batch)
 
     @classmethod
     def of(cls, engine: Engine, settings: Inference, batch: int = 1) -> Predictor:

@@ -19,8 +19,8 @@ from instancefcn.core.files import whole_file
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.data.identity import KEY
 from instancefcn.evaluation.recall import match, summarize
-from instancefcn.inference.engines import TorchEngine
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import Model
 from instancefcn.training.log import RunLog

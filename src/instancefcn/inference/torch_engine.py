@@ -1,0 +1,77 @@
+"""The network, run by torch: the engine of model files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from instancefcn.core.candidates import Candidates
+from instancefcn.core.errors import UserError
+from instancefcn.core.level import Level
+from instancefcn.inference.ranking import Selection
+from instancefcn.inference.sampling import Sampling
+from instancefcn.inference.settings import Inference
+from instancefcn.inference.windows import candidates_of
+from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.models import load_model
+
+
+class TorchEngine:
+    """A network, run by torch on any device."""
+
+    def __init__(self, network: InstanceFCN, device: str | torch.device | None = None) -> None:
+        self.network = network.eval()
+        if device is not None:
+            self.network = on_device(self.network, device)
+
+    @property
+    def multiple(self) -> int:
+        return self.network.backbone.multiple
+
+    @torch.no_grad()
+    def candidates(self, samplings: Sequence[Sampling], selection: Selection) -> list[Candidates]:
+        """See ``Engine``."""
+        levels = self.network(self._inputs(samplings))
+        return [
+            candidates_of(
+                [level.rescaled(sampling.scale) for level in levels],
+                sampling.height,
+                sampling.width,
+                selection,
+                index,
+            )
+            for index, sampling in enumerate(samplings)
+        ]
+
+    @torch.no_grad()
+    def levels(self, sampling: Sampling) -> list[Level]:
+        """All that the network says of one sampling, in pixels of its image."""
+        levels = self.network(self._inputs([sampling]))
+        return [level.rescaled(sampling.scale) for level in levels]
+
+    def _inputs(self, samplings: Sequence[Sampling]) -> Tensor:
+        inputs = [sampling.to_input(self.multiple) for sampling in samplings]
+        together = inputs[0] if len(inputs) == 1 else torch.cat(inputs)
+        return together.to(self.network.backbone.mean.device)
+
+
+def on_device(network: InstanceFCN, device: str | torch.device) -> InstanceFCN:
+    """The network there. UserError for a device that torch does not have here."""
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"device {str(device)!r}: not on this machine ({reason}); give another, e.g. cpu"
+        ) from None
+
+
+def open_torch(
+    name: str | Path, device: str | None, trust: Collection[str]
+) -> tuple[TorchEngine, Inference]:
+    """The engine of a model file, and how the file says that it is meant to be used."""
+    model = load_model(name, trust)
+    return TorchEngine(model.network, device), Inference.of(model.inference, str(name))
