@@ -63,5 +63,9 @@ def end_everywhere(folder: Path, every: int, number: int, words: list[str]) -> d
 
 if __name__ == "__main__":
     _, place, every, name, *command = sys.argv
+    if signal.Signals[name] != signal.SIGKILL:
+        # Under nohup or in the background this process ignores it, and a run would stay alive.
+        restored = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+        signal.signal(signal.Signals[name], restored)
     ended = end_everywhere(Path(place), int(every), signal.Signals[name], command)
     print(json.dumps(ended))
