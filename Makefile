@@ -24,7 +24,7 @@ test-oldest: $(VENV)/developed
 	$(OLDEST)/bin/pip install --quiet --requirement constraints-oldest.txt --editable ".[all]"
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest --numprocesses auto --dist loadfile \
 		-W default --disable-warnings --ignore tests/apps --ignore tests/test_readme.py \
-		--ignore tests/test_bench.py --ignore reproduction
+		--ignore tests/test_bench.py --ignore reproduction/tests
 
 lint: $(VENV)/developed
 	$(BIN)/ruff check .

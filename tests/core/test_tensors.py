@@ -49,12 +49,16 @@ def test_null_metadata_is_none(tmp_path: Path) -> None:
         (b'{"__metadata__":' + b"[" * 5000 + b"]" * 5000 + b"}", "not a safetensors file"),
         ({"a": {**GOOD, "shape": [-2, -8]}}, "not a safetensors file"),
         ({"a": {**GOOD, "shape": [2**62, 2**62]}}, "not a safetensors file"),
-        ({"a": {**GOOD, "dtype": "F4", "shape": [128]}}, "the type 'F4'"),
-        ({"a": {**GOOD, "dtype": "F8_E8M0", "shape": [64]}}, "the type 'F8_E8M0'"),
+        ({"a": {**GOOD, "dtype": "F4", "shape": [128]}}, "(the type 'F4'|not a safetensors file)"),
+        (
+            {"a": {**GOOD, "dtype": "F8_E8M0", "shape": [64]}},
+            "(the type 'F8_E8M0'|not a safetensors file)",
+        ),
         ({"__metadata__": {"network": "[" * 100_000}, "a": GOOD}, "'network' .* too deep"),
     ],
 )
 def test_a_strange_header_is_one_line(head: Any, reason: str, tmp_path: Path) -> None:
+    """An old safetensors does not know the last two types, and calls the file broken."""
     write(tmp_path / "x", head)
     with pytest.raises(UserError, match=f"x: .*{reason}") as error:
         read_tensors(tmp_path / "x")
