@@ -23,8 +23,8 @@ test-oldest: $(VENV)/developed
 	mv $(OLDEST)/torch.pth $(OLDEST)/lib/python3*/site-packages
 	$(OLDEST)/bin/pip install --quiet --requirement constraints-oldest.txt --editable ".[all]"
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest --numprocesses auto --dist loadfile \
-		-W default --disable-warnings --ignore tests/apps --ignore tests/test_readme.py \
-		--ignore tests/test_bench.py --ignore reproduction/tests
+		-W default --disable-warnings tests --ignore tests/apps --ignore tests/test_readme.py \
+		--ignore tests/test_bench.py
 
 lint: $(VENV)/developed
 	$(BIN)/ruff check .
