@@ -70,7 +70,7 @@ def test_from_data_to_tables_and_pictures_and_once_only(
     assert "| 2 | 0.01 M |" in page
     assert page.count("| Selective Search, fast | 1 | ") == 1
     assert page.count("| plain FCN, k = 1, less InstanceFCN, k = 5 | ") == 1
-    assert "objects touch another of their kind" in page
+    assert "4 objects touch another of their kind" in page
     assert "| DeepMaskZoom | 12.7 | 26.1 | 36.6 |" in page
     assert "| InstanceFCN, k = 5 | 38.9 | 49.7 | 52.6 |" in page
     images = folder / "output" / "docs" / "images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ def test_null_metadata_is_none(tmp_path: Path) -> None:
     assert torch.equal(tensors["a"], torch.zeros(2, 8))
 
 
+def strange(kind: str) -> str:
+    """What is said of a type that torch does not have: safetensors before 0.6 does not know it
+    either, and calls the file broken.
+    """
+    knows = tuple(map(int, version("safetensors").split(".")[:2])) >= (0, 6)
+    return f"the type '{kind}'" if knows else "not a safetensors file"
+
+
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
@@ -49,16 +58,15 @@ def test_null_metadata_is_none(tmp_path: Path) -> None:
         (b'{"__metadata__":' + b"[" * 5000 + b"]" * 5000 + b"}", "not a safetensors file"),
         ({"a": {**GOOD, "shape": [-2, -8]}}, "not a safetensors file"),
         ({"a": {**GOOD, "shape": [2**62, 2**62]}}, "not a safetensors file"),
-        ({"a": {**GOOD, "dtype": "F4", "shape": [128]}}, "(the type 'F4'|not a safetensors file)"),
+        ({"a": {**GOOD, "dtype": "F4", "shape": [128]}}, strange("F4")),
         (
             {"a": {**GOOD, "dtype": "F8_E8M0", "shape": [64]}},
-            "(the type 'F8_E8M0'|not a safetensors file)",
+            strange("F8_E8M0"),
         ),
         ({"__metadata__": {"network": "[" * 100_000}, "a": GOOD}, "'network' .* too deep"),
     ],
 )
 def test_a_strange_header_is_one_line(head: Any, reason: str, tmp_path: Path) -> None:
-    """An old safetensors does not know the last two types, and calls the file broken."""
     write(tmp_path / "x", head)
     with pytest.raises(UserError, match=f"x: .*{reason}") as error:
         read_tensors(tmp_path / "x")
