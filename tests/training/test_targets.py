@@ -50,8 +50,9 @@ def square_of(side: int) -> Box:
 NOTHING = ["........"] * 8
 
 
-def test_without_an_object_all_is_negative() -> None:
-    assert labels_of(make_sample(32, 32), Matching()) == NOTHING
+@pytest.mark.parametrize("boxes", [[], [(5, 5, 5, 9)]])
+def test_without_a_pixel_of_an_object_all_is_negative(boxes: list[Box]) -> None:
+    assert labels_of(make_sample(32, 32, boxes), Matching()) == NOTHING
 
 
 def test_a_centred_square_is_positive_in_one_window_only() -> None:

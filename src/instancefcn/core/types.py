@@ -73,7 +73,7 @@ class AnnotatedImage:
 class Sample:
     """A training sample: an image with its objects, resized, cropped and augmented.
 
-    image (3, H, W) uint8 RGB; masks (n, H, W) bool, none of them empty; crowds (n,) bool;
+    image (3, H, W) uint8 RGB; masks (n, H, W) bool; crowds (n,) bool;
     categories (n,) int64, the data set's own ids; void (H, W) bool. ``seed`` is the sample's own:
     whatever is still to be drawn for it is drawn from there, so that a step does not depend on how
     samples are spread over processes.
@@ -96,7 +96,7 @@ class Sample:
 
     @cached_property
     def boxes(self) -> Tensor:
-        """Boxes (n, 4) float32, half open and tight around the masks."""
+        """Boxes (n, 4) float32, half open, tight around the masks; (0, 0, 0, 0) of an empty one."""
         if not len(self.masks):
             return torch.zeros(0, 4)
         ends = []
@@ -104,7 +104,7 @@ class Sample:
             hit = self.masks.any(axis).to(torch.uint8)
             ends.append((hit.argmax(1), hit.shape[1] - hit.flip(1).argmax(1)))
         (x0, x1), (y0, y1) = ends
-        return torch.stack((x0, y0, x1, y1), 1).float()
+        return torch.stack((x0, y0, x1, y1), 1).float() * hit.any(1, keepdim=True)
 
     @cached_property
     def unjudged(self) -> Tensor:

@@ -144,6 +144,8 @@ def cover_cells(mask: Tensor, box: Tensor, grid: Grid) -> Tensor:
     x0, y0, x1, y1 = (int(side) for side in box)
     left, top, right, bottom = x0 // width, y0 // height, -(-x1 // width), -(-y1 // height)
     cover = torch.zeros(mask.shape[0] // height, mask.shape[1] // width)
+    if right == left:  # an empty mask
+        return cover
     part = mask[top * height : bottom * height, left * width : right * width].float()
     cover[top:bottom, left:right] = F.avg_pool2d(part[None], (height, width))[0]
     return cover
