@@ -65,7 +65,7 @@ def to_records(results: Results, **extra: object) -> list[dict[str, Any]]:
     return [
         {**record, "image_id": image_id, "segmentation": rle_to_coco(mask), "score": score}
         for image_id, proposals in results.items()
-        for mask, score in proposals
+        for mask, score, _ in proposals
     ]
 
 

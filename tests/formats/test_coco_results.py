@@ -108,18 +108,23 @@ def test_no_results_are_fine(tmp_path: Path) -> None:
 )
 def test_each_form_of_a_mask_is_read(tmp_path: Path, segmentation: object) -> None:
     path = write(tmp_path / "results.json", [result(segmentation=segmentation)])
-    ((mask, score),) = read_results(path, IMAGES)[7]
+    ((mask, score, _),) = read_results(path, IMAGES)[7]
     np.testing.assert_array_equal(decode(mask), decode(MASK))
     assert score == 0.5
 
 
-def test_boxes_and_categories_are_ignored(tmp_path: Path) -> None:
+def test_boxes_are_ignored(tmp_path: Path) -> None:
     plain = write(tmp_path / "plain.json", [result()])
-    other = write(tmp_path / "other.json", [result(category_id=-1, bbox=[0, 0, 8, 6], id=0)])
+    other = write(tmp_path / "other.json", [result(bbox=[0, 0, 8, 6], id=0)])
     assert read_results(plain, IMAGES) == read_results(other, IMAGES)
-    record = result()
+
+
+def test_a_category_is_kept_and_may_be_missing(tmp_path: Path) -> None:
+    record = result(category_id=5)
+    path = write(tmp_path / "results.json", [record])
+    assert read_results(path, IMAGES)[7][0].category == 5
     del record["category_id"]
-    assert read_results(write(plain, [record]), IMAGES) == read_results(other, IMAGES)
+    assert read_results(write(path, [record]), IMAGES)[7][0].category == 0
 
 
 def test_results_are_ranked_image_by_image(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def _part(arguments: argparse.Namespace) -> Journal:
 def _record(image: AnnotatedImage, found: list[ScoredMask] | Exception) -> dict[str, object]:
     if isinstance(found, Exception):
         raise found
-    sizes = {(mask.height, mask.width) for mask, _ in found} - {(image.height, image.width)}
+    sizes = {(mask.height, mask.width) for mask, *_ in found} - {(image.height, image.width)}
     for height, width in sizes:
         raise UserError(
             f"{image.path}: {width} x {height} pixels, annotated as {image.width} x "

@@ -18,6 +18,12 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, holds, mask_box
 from instancefcn.core.types import Rle
 
+CLASS_AGNOSTIC: Mapping[int, str] = {1: "object"}
+"""The categories of masks that nobody has labelled."""
+
+UNLABELLED = torch.zeros(0, dtype=torch.int64)
+"""Stands for labels that are all the one category."""
+
 
 @dataclass(frozen=True, repr=False)
 class Proposals:
@@ -27,7 +33,9 @@ class Proposals:
     scores (n,) float32, descending. windows (n, 4) float32, in pixels: what the m x m cells span;
     may leave the image. logits (n, m, m) float32, above 0 inside an object. level (n,) int64: the
     index of the level, of all sizes that the network saw, that each mask came from. height, width:
-    of the image. answers: what further heads say of each, by the heads' names, (n, ...). All on the
+    of the image. answers: what further heads say of each, by the heads' names, (n, ...).
+    categories: names by category; labels (n,) int64: the category of each, one of ``categories``.
+    Without a labeller all are of the one category of ``CLASS_AGNOSTIC``. All tensors are on the
     CPU; none is an inference tensor, so that a second network may learn from them.
     """
 
@@ -38,9 +46,14 @@ class Proposals:
     height: int
     width: int
     answers: Mapping[str, Tensor] = field(default_factory=dict)
+    categories: Mapping[int, str] = field(default_factory=lambda: CLASS_AGNOSTIC)
+    labels: Tensor = UNLABELLED
 
     def __post_init__(self) -> None:
         n, m = len(self.scores), self.logits.shape[-1]
+        if self.labels is UNLABELLED:
+            object.__setattr__(self, "labels", torch.full((n,), min(self.categories)))
+        assert self.labels.shape == (n,)
         assert self.scores.shape == self.level.shape == (n,)
         assert self.windows.shape == (n, 4)
         assert self.logits.shape == (n, m, m)
@@ -65,6 +78,7 @@ class Proposals:
             logits=self.logits[index],
             level=self.level[index],
             answers={name: answer[index] for name, answer in self.answers.items()},
+            labels=self.labels[index],
         )
 
     def masks(self) -> tuple[Rle, ...]:

@@ -20,7 +20,7 @@ from instancefcn.formats.label_pngs import label_map
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import Prediction, Source
 
-TENSORS = ("scores", "windows", "logits", "level")
+TENSORS = ("scores", "windows", "logits", "level", "labels")
 ANSWERS = "answers."
 """Before the names of further heads' answers."""
 
@@ -36,10 +36,14 @@ def save(proposals: Proposals, path: Path) -> None:
     elif path.suffix == ".png":
         write_png(path, label_map(proposals))
     elif path.suffix == ".safetensors":
-        size = {"height": proposals.height, "width": proposals.width}
+        described = {
+            "height": proposals.height,
+            "width": proposals.width,
+            "categories": {str(key): name for key, name in proposals.categories.items()},
+        }
         tensors = {name: getattr(proposals, name) for name in TENSORS}
         tensors |= {f"{ANSWERS}{name}": answer for name, answer in proposals.answers.items()}
-        write_tensors(path, tensors, {"proposals": size})
+        write_tensors(path, tensors, {"proposals": described})
     else:
         raise UserError(f"{path}: proposals are saved as .json, .png or .safetensors; give one")
 
@@ -47,10 +51,19 @@ def save(proposals: Proposals, path: Path) -> None:
 def load_proposals(path: Path | str) -> Proposals:
     """The proposals that were saved as .safetensors. Raises UserError for any other file."""
     tensors, header = read_tensors(Path(path))
-    size = header.get("proposals")
+    described = header.get("proposals")
     named = {name for name in tensors if not name.startswith(ANSWERS)}
-    if not isinstance(size, dict) or named != set(TENSORS):
+    if not isinstance(described, dict) or named != set(TENSORS):
         raise UserError(f"{path}: holds no proposals; give a file that Proposals.save wrote")
-    height, width = int(size["height"]), int(size["width"])
     answers = {k.removeprefix(ANSWERS): tensors.pop(k) for k in sorted(tensors.keys() - named)}
-    return Proposals(**tensors, height=height, width=width, answers=answers)
+    return Proposals(
+        tensors["scores"],
+        tensors["windows"],
+        tensors["logits"],
+        tensors["level"],
+        int(described["height"]),
+        int(described["width"]),
+        answers,
+        {int(key): name for key, name in described["categories"].items()},
+        tensors["labels"],
+    )

@@ -21,10 +21,11 @@ from instancefcn.formats.coco.records import to_rle, whole
 
 
 class ScoredMask(NamedTuple):
-    """A proposal: a mask of the whole image, and a score that ranks it among the image's."""
+    """A mask of the whole image, a score that ranks it among the image's, and its category."""
 
     mask: Rle
     score: float
+    category: int = 1
 
 
 Results: TypeAlias = Mapping[int, Sequence[ScoredMask]]
@@ -49,20 +50,19 @@ def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
     """
     path, known = Path(path), _Images.of(images)
     names, entries = _opened(path)
-    results: dict[int, list[tuple[int, ScoredMask]]] = defaultdict(list)
+    results: dict[int, list[ScoredMask]] = defaultdict(list)
     for entry in entries:
         try:
             _require_result(entry.value)
             image = known.find(entry.value, names)
-            mask = _to_scored_mask(entry.value, image)
+            results[image.image_id].append(_to_scored_mask(entry.value, image))
         except UserError as error:
             raise UserError(f"{path}: result {entry.place}: {error}") from error
-        results[image.image_id].append((whole(entry.value.get("category_id")) or 0, mask))
     return {image_id: _ranked_by_category(found) for image_id, found in results.items()}
 
 
-def _ranked_by_category(found: list[tuple[int, ScoredMask]]) -> list[ScoredMask]:
-    return [mask for _, mask in sorted(found, key=lambda pair: (-pair[1].score, pair[0]))]
+def _ranked_by_category(found: list[ScoredMask]) -> list[ScoredMask]:
+    return sorted(found, key=lambda mask: (-mask.score, mask.category))
 
 
 def _opened(path: Path) -> tuple[Mapping[int, str] | None, Iterator[Entry]]:
@@ -169,4 +169,5 @@ def _to_scored_mask(record: dict[str, Any], image: _Image) -> ScoredMask:
         raise UserError(f'"score" is a number, got {short(score)}; rank the masks by one')
     if "segmentation" not in record:
         raise UserError("no segmentation; masks are evaluated, not boxes: write masks")
-    return ScoredMask(to_rle(record["segmentation"], image.height, image.width), float(score))
+    mask = to_rle(record["segmentation"], image.height, image.width)
+    return ScoredMask(mask, float(score), whole(record.get("category_id")) or 0)

@@ -43,7 +43,7 @@ class ImageMasks:
 
     def to_json(self) -> dict[str, Any]:
         """``of_json`` is its inverse."""
-        masks = [[mask.counts.decode("ascii"), score] for mask, score in self.masks]
+        masks = [[mask.counts.decode("ascii"), score] for mask, score, _ in self.masks]
         return {"height": self.height, "width": self.width, "masks": masks}
 
     @classmethod
@@ -82,7 +82,7 @@ def data_set(file: BinaryIO) -> Iterator[Add]:
             }
         )
         results = records(source.image_id, image.masks)
-        for record, (mask, _) in zip(results, image.masks, strict=True):
+        for record, (mask, *_) in zip(results, image.masks, strict=True):
             more = {"bbox": mask_box(mask), "area": mask_area(mask), "iscrowd": 0}
             annotations.append({"id": annotations.length + 1, **record, **more})
 
@@ -131,7 +131,7 @@ def records(
     Without bbox: where a result has one, pycocotools takes the box's area for the mask's, and
     with it another definition of small, medium and large.
     """
-    for mask, score in masks:
+    for mask, score, _ in masks:
         yield {
             "image_id": image_id,
             "category_id": category,
