@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from instancefcn.core.proposals import Proposals
 from instancefcn.core.types import Sample
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
+from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
 from instancefcn.network.backbones import FeaturePyramid
@@ -105,6 +105,12 @@ def propose(
 
 
 def predictor_of(
-    network: InstanceFCN, sides: Sequence[int], *args: Any, **kwargs: Any
+    network: InstanceFCN,
+    sides: Sequence[int],
+    selection: Selection | None = None,
+    *,
+    longest: float = 2.5,
+    batch: int = 1,
 ) -> Predictor:
-    return Predictor(TorchEngine(network), sides, *args, **kwargs)
+    settings = Inference(tuple(sides), selection or Selection(), longest)
+    return Predictor(TorchEngine(network), settings, batch)

@@ -238,7 +238,7 @@ def test_a_stray_blob_hides_no_neighbour() -> None:
 def test_the_plain_map_is_of_the_level_most_alike(
     predictor: Predictor, number: int, like: int
 ) -> None:
-    fcn = predictor_of(plain_network(), predictor.sides)
+    fcn = predictor_of(plain_network(), predictor.settings.sides)
     separation = separate(predictor, [3] * 6, PIXELS, number)
     plain = plain_map(fcn, PIXELS, separation)
     level = levels_of(fcn, PIXELS)[like]

@@ -7,7 +7,7 @@ suppression, masks and files take candidates and do not know who made them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,10 @@ from instancefcn.core.assembling import BACKGROUND
 
 @dataclass(frozen=True)
 class Candidates:
-    """n masks of one image that nobody has compared yet, in pixels of the whole image.
+    """n masks of one image that nobody has compared yet, in pixels of the image.
+
+    An engine that has seen a part of an image tells them in pixels of the part; ``moved``, they
+    are the image's.
 
     scores (n,) float32 in 0..1. windows (n, 4) float32: what the m x m cells span; may leave the
     image. logits (n, m, m) float32, above 0 inside an object. boxes (n, 4) float32: around the
@@ -54,6 +57,11 @@ class Candidates:
             self.num_levels,
             {name: answer[index] for name, answer in self.answers.items()},
         )
+
+    def moved(self, x: float, y: float) -> Candidates:
+        """The same, x pixels further right and y further down."""
+        by = self.windows.new_tensor([x, y, x, y])
+        return replace(self, windows=self.windows + by, boxes=self.boxes + by)
 
 
 def merge(parts: Sequence[Candidates]) -> Candidates:
