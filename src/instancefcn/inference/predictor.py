@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -23,11 +20,11 @@ from instancefcn.data.images import read_image, to_rgb
 from instancefcn.inference.engine import Engine
 from instancefcn.inference.engines import open_engine
 from instancefcn.inference.ranking import Selection, ranked
-from instancefcn.inference.sampling import Sampling, sample
+from instancefcn.inference.sampling import Pixels, Sampling, sample
 from instancefcn.inference.settings import Inference
+from instancefcn.inference.streaming import outcomes
 
 AnyImage = str | Path | Image.Image | NDArray[Any]
-Pixels = NDArray[np.uint8]
 
 
 class Predictor:
@@ -75,32 +72,17 @@ class Predictor:
         """The proposals of each image, in order.
 
         While ``batch`` images are computed the next ones are decoded. Those of like sizes go
-        through the engine together. An image that cannot be read raises its error at its turn.
+        through the engine together. An image that cannot be read raises its error at its turn,
+        and ends the stream; ``streaming.outcomes`` goes on.
         """
-        with ThreadPoolExecutor(1) as pool:
-            awaited: deque[Future[Pixels]] = deque()
-            left = iter(images)
-            while True:
-                for image in islice(left, 2 * self.batch - len(awaited)):
-                    awaited.append(pool.submit(to_pixels, image))
-                if not awaited:
-                    return
-                taken = [awaited.popleft() for _ in range(min(self.batch, len(awaited)))]
-                yield from self._of_decoded(taken)
+        for _, outcome in outcomes(images, to_pixels, self.propose, self.batch):
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield outcome[1]
 
     def masks(self, images: Iterable[AnyImage]) -> Iterator[tuple[Rle, ...]]:
         """The masks of each image, best first, in order: see ``stream``."""
         return (proposals.masks() for proposals in self.stream(images))
-
-    def _of_decoded(self, images: Sequence[Future[Pixels]]) -> Iterator[Proposals]:
-        whole: list[Pixels] = []
-        for image in images:
-            try:
-                whole.append(image.result())
-            except UserError:
-                yield from self.propose(whole)  # those before it are not lost
-                raise
-        yield from self.propose(whole)
 
     def samplings(self, pixels: Pixels) -> list[Sampling]:
         """How the engine sees an image (H, W, 3) uint8 RGB: all of it at each of the sides."""

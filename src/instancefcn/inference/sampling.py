@@ -12,6 +12,9 @@ from torch import Tensor
 
 from instancefcn.core.types import GREY
 
+Pixels = NDArray[np.uint8]
+"""An image (H, W, 3), RGB."""
+
 PAPER_SIDES = tuple(round(600 * 1.5**n) for n in range(-4, 2))
 """The shorter sides of the paper's image pyramid (section 3.3): 600 x 1.5^{-4 .. 1}."""
 
@@ -27,7 +30,7 @@ class Sampling:
     better need none.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     scale: tuple[float, float]
     height: int
     width: int
@@ -48,7 +51,7 @@ class Sampling:
         return (image.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
-def sample(image: NDArray[np.uint8], shorter_side: int, longest: int) -> Sampling:
+def sample(image: Pixels, shorter_side: int, longest: int) -> Sampling:
     """Resize an image (H, W, 3) uint8 to a shorter side, its longer side at most ``longest``.
 
     Areas are averaged when it shrinks, and interpolated when it grows.
