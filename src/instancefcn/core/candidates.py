@@ -97,10 +97,15 @@ def widen(windows: Tensor, logits: Tensor, m: int) -> tuple[Tensor, Tensor]:
     cells = logits.shape[-1]
     if cells == m:
         return windows, logits
-    margin = (m - cells) // 2
-    border = (windows[:, 2:] - windows[:, :2]) / cells * margin
+    border = (windows[:, 2:] - windows[:, :2]) / cells * ((m - cells) // 2)
     wider = torch.cat((windows[:, :2] - border, windows[:, 2:] + border), 1)
-    return wider, F.pad(logits, (margin,) * 4, value=BACKGROUND)
+    return wider, padded(logits, m)
+
+
+def padded(logits: Tensor, m: int) -> Tensor:
+    """Logits (n, m', m') amid background: (n, m, m); both odd."""
+    margin = (m - logits.shape[-1]) // 2
+    return F.pad(logits, (margin,) * 4, value=BACKGROUND) if margin else logits
 
 
 def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
