@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from instancefcn.core.assembling import assemble
-from instancefcn.core.grid import Grid
+from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.types import Sample
@@ -35,8 +34,12 @@ def make_level(
     k: int = 1,
 ) -> Level:
     """A level as the score-map head makes it: maps (B, k * k, H, W), objectness (B, h, w)."""
+
+    def fill(maps: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        return assemble(maps, windows, grid.m, k)
+
     grid = Grid(objectness.shape[1], objectness.shape[2], cell, m, step)
-    return Level(grid, maps, objectness, partial(assemble, k=k))
+    return Level(grid, maps, objectness, fill)
 
 
 def make_grid(height: int, width: int, *, m: int = 5, step: int = 1) -> Grid:

@@ -10,7 +10,7 @@ from torch import Tensor
 from builders import make_level, predictor_of, propose, random_maps, small_network
 from instancefcn.core.assembling import BACKGROUND
 from instancefcn.core.drawing import paste
-from instancefcn.core.grid import Windows
+from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
 from instancefcn.figures.separation import (
@@ -269,8 +269,8 @@ class OneLayer(MaskHead):
     def forward(self, features: Tensor) -> Tensor:
         return features
 
-    def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor:
-        return maps.new_zeros(len(windows), m, m)
+    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        return answer.new_zeros(len(windows), grid.m, grid.m)
 
 
 def test_every_level_has_its_k(predictor: Predictor) -> None:
