@@ -20,7 +20,7 @@ from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.apps.ledger import LEDGER
+from instancefcn.formats.ledger import LEDGER
 
 ALL = ("--formats", "coco", "png", "labelme", "overlay")
 Output = dict[str, bytes]

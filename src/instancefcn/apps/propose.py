@@ -17,16 +17,16 @@ from rich.console import Console
 from rich.progress import track
 
 from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
-from instancefcn.apps.ledger import LEDGER, Done, Ledger, digest_of
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
-from instancefcn.apps.plan import FORMATS, Plan
-from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.formats.coco.writing import ImageMasks, data_set, results_list
+from instancefcn.formats.ledger import LEDGER, Done, Ledger, digest_of
+from instancefcn.formats.plan import FORMATS, Plan
 from instancefcn.formats.prediction import Source
+from instancefcn.formats.sources import find_images, to_sources
 from instancefcn.inference.predicting import predictions_of
 from instancefcn.inference.predictor import Predictor
 from instancefcn.network.models import find_model

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from instancefcn.apps.ledger import LEDGER
-from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
+from instancefcn.formats.ledger import LEDGER
+from instancefcn.formats.sources import find_images, to_sources
 
 
 def touch(folder: Path, *names: str) -> None:

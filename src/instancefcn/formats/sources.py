@@ -10,9 +10,9 @@ from functools import cache
 from glob import escape, glob, has_magic
 from pathlib import Path, PurePath
 
-from instancefcn.apps.ledger import written_names
 from instancefcn.core.errors import UserError
 from instancefcn.formats.layouts import IMAGE_SUFFIXES
+from instancefcn.formats.ledger import written_names
 from instancefcn.formats.prediction import Source
 
 UNREAD = (

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from instancefcn.apps.ledger import Writers
 from instancefcn.formats.coco.writing import ListedImages
 from instancefcn.formats.format import Writer
+from instancefcn.formats.ledger import Writers
 from instancefcn.formats.prediction import Prediction, Source
 from instancefcn.formats.table import WRITERS
 
