@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,15 +19,12 @@ from instancefcn.apps.device_arguments import add_batch_argument, add_device_arg
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
-from instancefcn.core.errors import UserError
-from instancefcn.core.files import whole_file
-from instancefcn.formats.coco.writing import ImageMasks, data_set, results_list
-from instancefcn.formats.ledger import LEDGER, Done, Ledger, digest_of
+from instancefcn.formats.ledger import LEDGER, Ledger, digest_of
 from instancefcn.formats.plan import FORMATS, Plan
 from instancefcn.formats.prediction import Source
 from instancefcn.formats.sources import find_images, to_sources
-from instancefcn.inference.predicting import predictions_of
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.run import Run
 from instancefcn.network.models import find_model
 
 REST = "--resume does the rest"
@@ -105,78 +101,29 @@ def run(arguments: argparse.Namespace) -> int:
         ledger.overwrite(settings, names)
     else:
         ledger.start(settings, names)
-    work = Work(plan, ledger, Failures("propose", len(found.unread)))
-    return work.carry_out(sources, predictor)
+    failures = Failures("propose", len(found.unread))
+    return _carry_out(Run(plan, ledger, failures.caught), sources, predictor, failures)
 
 
-@dataclass
-class Work:
-    """A run: what is done so far, by the numbers of the images, and what formats could not hold."""
-
-    plan: Plan
-    ledger: Ledger
-    failures: Failures
-    done: dict[int, tuple[Source, Done]] = field(default_factory=dict)
-    lost: Counter[str] = field(default_factory=Counter)
-
-    def carry_out(self, sources: Sequence[Source], predictor: Predictor) -> int:
-        total = len(sources) + self.failures.number
-        todo = self._without_done(sources)
-        before, start = len(self.done), time.perf_counter()
-        with ending_with(lambda: f"{len(self.done)} of {total} images are done; {REST}"):
-            self._do(todo, predictor)
-            self._finish()
-        seconds = (time.perf_counter() - start) / max(1, len(todo))
-        masks = sum(done.number for _, done in self.done.values())
-        words = [f"{len(self.done)} of {total} images", f"{masks} masks"]
-        words += [f"{seconds:.2f} s an image"] if todo else []
-        words += [f"{before} done before"] if before else []
-        words += [f"{self.failures.number} failed"] if self.failures.number else []
-        losses = [f"lost in {what} ({number:,})" for what, number in self.lost.items()]
-        print(", ".join(words), *losses, *self.plan.places(), sep="\n")
-        return 0 if len(self.done) == total else 2
-
-    def _without_done(self, sources: Sequence[Source]) -> list[Source]:
-        """The images that are still to do; takes up the others."""
-        todo = []
-        for source in sources:
-            done = self.ledger.done(source)
-            if done is None or self.ledger.missing(source, self.plan.names(source)):
-                todo.append(source)
-                continue
-            with self.failures.caught(source.path):
-                self._take(source, done)
-        return todo
-
-    def _take(self, source: Source, done: Done) -> None:
-        known = self.plan.identify(source, done.height, done.width)
-        self.done[source.image_id] = known, done
-
-    def _do(self, todo: Sequence[Source], predictor: Predictor) -> None:
-        with closing(predictions_of(predictor, todo, self.plan.identify)) as predictions:
-            for source, predicted in _with_progress(predictions, len(todo)):
-                with self.failures.caught(source.path):
-                    prediction = predicted()
-                    writers = self.plan.writers(prediction, self.lost)
-                    done = self.ledger.add(source, ImageMasks.of(prediction), writers)
-                    self._take(source, done)
-
-    def _finish(self) -> None:
-        if not self.done:
-            raise UserError("no image was done, so nothing is written; see the errors above")
-        if self.plan.joined:
-            self._join(self.plan.joined)
-        self.ledger.end()
-
-    def _join(self, path: Path) -> None:
-        """Write the file of all images, in their order, from what the ledger keeps."""
-        form = results_list if self.plan.listed else data_set
-        with whole_file(path) as file:
-            with form(file) as add:
-                for _, (source, done) in sorted(self.done.items()):
-                    add(source, self.ledger.masks(done))
-            file.flush()
-            self.ledger.add_file(path.name, Path(file.name))
+def _carry_out(
+    work: Run, sources: Sequence[Source], predictor: Predictor, failures: Failures
+) -> int:
+    total = len(sources) + failures.number
+    todo = work.take_up(sources)
+    before, start = len(work.done), time.perf_counter()
+    with ending_with(lambda: f"{len(work.done)} of {total} images are done; {REST}"):
+        with closing(work.do(todo, predictor)) as steps:
+            for _ in _with_progress(steps, len(todo)):
+                pass
+        work.finish()
+    seconds = (time.perf_counter() - start) / max(1, len(todo))
+    words = [f"{len(work.done)} of {total} images", f"{work.masks} masks"]
+    words += [f"{seconds:.2f} s an image"] if todo else []
+    words += [f"{before} done before"] if before else []
+    words += [f"{failures.number} failed"] if failures.number else []
+    losses = [f"lost in {what} ({number:,})" for what, number in work.lost.items()]
+    print(", ".join(words), *losses, *work.plan.places(), sep="\n")
+    return 0 if len(work.done) == total else 2
 
 
 def _predictor(arguments: argparse.Namespace) -> Predictor:

@@ -1,4 +1,4 @@
-"""The images that a command line names, and what their outputs are called."""
+"""The images that paths name, and what their outputs are called."""
 
 from __future__ import annotations
 
