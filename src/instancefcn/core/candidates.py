@@ -7,7 +7,7 @@ suppression, masks and files take candidates and do not know who made them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,10 @@ from instancefcn.core.assembling import BACKGROUND
 
 @dataclass(frozen=True)
 class Candidates:
-    """n masks of one image that nobody has compared yet, in pixels of the whole image.
+    """n masks of one image that nobody has compared yet, in pixels of the image.
+
+    An engine that has seen a part of an image tells them in pixels of the part; ``moved``, they
+    are the image's.
 
     scores (n,) float32 in 0..1. windows (n, 4) float32: what the m x m cells span; may leave the
     image. logits (n, m, m) float32, above 0 inside an object. boxes (n, 4) float32: around the
@@ -55,6 +58,11 @@ class Candidates:
             {name: answer[index] for name, answer in self.answers.items()},
         )
 
+    def moved(self, x: float, y: float) -> Candidates:
+        """The same, x pixels further right and y further down."""
+        by = self.windows.new_tensor([x, y, x, y])
+        return replace(self, windows=self.windows + by, boxes=self.boxes + by)
+
 
 def merge(parts: Sequence[Candidates]) -> Candidates:
     """The candidates of several sizes, tiles or models as one, in order.
@@ -89,10 +97,15 @@ def widen(windows: Tensor, logits: Tensor, m: int) -> tuple[Tensor, Tensor]:
     cells = logits.shape[-1]
     if cells == m:
         return windows, logits
-    margin = (m - cells) // 2
-    border = (windows[:, 2:] - windows[:, :2]) / cells * margin
+    border = (windows[:, 2:] - windows[:, :2]) / cells * ((m - cells) // 2)
     wider = torch.cat((windows[:, :2] - border, windows[:, 2:] + border), 1)
-    return wider, F.pad(logits, (margin,) * 4, value=BACKGROUND)
+    return wider, padded(logits, m)
+
+
+def padded(logits: Tensor, m: int) -> Tensor:
+    """Logits (n, m', m') amid background: (n, m, m); both odd."""
+    margin = (m - logits.shape[-1]) // 2
+    return F.pad(logits, (margin,) * 4, value=BACKGROUND) if margin else logits
 
 
 def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:

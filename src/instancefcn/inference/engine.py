@@ -18,7 +18,7 @@ class Engine(Protocol):
         """What the sides of an input are multiples of."""
 
     def candidates(self, samplings: Sequence[Sampling], selection: Selection) -> list[Candidates]:
-        """The candidates of each sampling, in pixels of its own image, on the engine's device.
+        """The candidates of each sampling, in pixels from its ``origin``, on the engine's device.
 
         The samplings have one ``input_size``; the result of one does not depend on the others.
         """

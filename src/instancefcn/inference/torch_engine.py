@@ -48,7 +48,7 @@ class TorchEngine:
 
     @torch.no_grad()
     def levels(self, sampling: Sampling) -> list[Level]:
-        """All that the network says of one sampling, in pixels of its image."""
+        """All that the network says of one sampling, in pixels from its ``origin``."""
         levels = self.network(self._inputs([sampling]))
         return [level.rescaled(sampling.scale) for level in levels]
 

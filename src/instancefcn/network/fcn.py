@@ -76,7 +76,7 @@ class Branch(nn.Module):
             grid=layout.over(height, width),
             maps=self.mask_head(fine).float(),
             objectness=self.objectness_head(coarse).float(),
-            fill=self.mask_head.fill,
+            fill=self.mask_head.decode,
             answers={head.name: head(read[head.reads]).float() for head in further},
             decoders={head.name: head.decode for head in further},
         )
