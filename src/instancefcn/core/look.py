@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -20,3 +20,7 @@ class Look:
     encoded: tuple[Tensor, ...] = ()
     scale: tuple[float, float] = (1.0, 1.0)
     origin: tuple[float, float] = (0.0, 0.0)
+
+    def moved(self, x: float, y: float) -> Look:
+        """The same, x pixels further right and y further down."""
+        return replace(self, origin=(self.origin[0] + x, self.origin[1] + y))

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import batched_nms, box_iou
 
 from instancefcn.core.candidates import cell_boxes
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
+from instancefcn.labelling.rois import sampled
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,6 @@ def _mean(voters: Proposals, window: Tensor, shares: Tensor, chosen: Tensor) -> 
     side = spans[:, 2:] - spans[:, :2]
     across = (x - spans[:, :1]) / side[:, :1] * 2 - 1
     down = (y - spans[:, 1:2]) / side[:, 1:] * 2 - 1
-    grid = torch.stack(torch.broadcast_tensors(across[:, None], down[:, :, None]), 3)
-    probability = F.grid_sample(
-        voters.logits[chosen].sigmoid()[:, None], grid, align_corners=False
-    )[:, 0]
+    probability = sampled(voters.logits[chosen].sigmoid(), across, down)
     mean = (probability * shares[:, None, None]).sum(0) / shares.sum()
     return torch.logit(mean, eps=1e-6)

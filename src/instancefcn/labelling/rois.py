@@ -10,7 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from instancefcn.core.candidates import cell_boxes
 from instancefcn.core.errors import UserError
+from instancefcn.core.look import Look
+from instancefcn.core.proposals import Proposals
 
 CELLS = 14
 """Cells along a box, of a roi's mask as of the features under it (Dai et al., CVPR 2016, "MNC")."""
@@ -39,6 +42,9 @@ class Rois:
     def __getitem__(self, index: Tensor) -> Rois:
         return Rois(self.image[index], self.boxes[index], self.masks[index])
 
+    def to(self, device: torch.device) -> Rois:
+        return Rois(self.image.to(device), self.boxes.to(device), self.masks.to(device))
+
     def pooled(self, features: Tensor, stride: int, cells: int) -> Tensor:
         """Features (B, C, h, w) at a stride -> (n, C, cells, cells) under the boxes: one bilinear
         look at the centre of each cell.
@@ -50,6 +56,15 @@ class Rois:
         return pooled
 
 
+def rois_of(proposals: Proposals, look: Look) -> Rois:
+    """The proposals as one look's input shows them: it is image 0 of a batch of one."""
+    logits, windows = proposals.logits, proposals.windows
+    boxes = cell_boxes(logits, windows, proposals.height, proposals.width)
+    masks = mask_cells(logits, windows, boxes)
+    origin, scale = boxes.new_tensor(look.origin * 2), boxes.new_tensor(look.scale * 2)
+    return Rois(torch.zeros(len(boxes), dtype=torch.int64), (boxes - origin) / scale, masks)
+
+
 def mask_cells(logits: Tensor, windows: Tensor, boxes: Tensor) -> Tensor:
     """The masks (n, CELLS, CELLS), in 0..1, of logits (n, m, m) of windows (n, 4) in their boxes
     (n, 4): the probability at the centre of each of the box's cells, 0 outside the window.
@@ -59,8 +74,19 @@ def mask_cells(logits: Tensor, windows: Tensor, boxes: Tensor) -> Tensor:
     places = first + centres[None, :, None] * size  # (n, CELLS, 2): x along columns, y along rows
     inside = (places - windows[:, None, :2]) / (windows[:, None, 2:] - windows[:, None, :2])
     across, down = (inside * 2 - 1).unbind(2)
-    grid = torch.stack(torch.broadcast_tensors(across[:, None], down[:, :, None]), 3)
-    return F.grid_sample(logits.sigmoid()[:, None], grid, align_corners=False)[:, 0]
+    return sampled(logits.sigmoid(), across, down)
+
+
+def sampled(maps: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """Maps (n, m, m) between their cells' centres, 0 outside: (n, rows, columns).
+
+    across (n, columns), down (n, rows): -1 is the map's first border, 1 the last.
+    """
+    rows, columns = down.shape[1], across.shape[1]
+    grid = torch.stack(
+        (across[:, None].expand(-1, rows, -1), down[:, :, None].expand(-1, -1, columns)), 3
+    )
+    return F.grid_sample(maps[:, None], grid, align_corners=False)[:, 0]
 
 
 class Neck(nn.Module):
