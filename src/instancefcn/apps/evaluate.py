@@ -100,8 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
         for line in require_sound(dataset):
             print(line, file=sys.stderr)
     methods = {
-        name: model_method(model, name, dataset, arguments)
-        for model, name in ((model, names[Path(model)]) for model in models)
+        (name := names[Path(model)]): model_method(model, name, dataset, arguments)
+        for model in models
     }
     if arguments.output:
         import_module("instancefcn.evaluation.plots")  # of an extra that may be missing

@@ -126,7 +126,7 @@ def are_labelled(results: Results, categories: Mapping[int, str]) -> bool:
     class-agnostic methods do, have labels only if it is the data set's only one.
     """
     found = {mask.category for masks in results.values() for mask in masks} & categories.keys()
-    return len(found) > 1 or len(found) == len(categories)
+    return len(found) > 1 or len(found) == len(categories) == 1
 
 
 def find(

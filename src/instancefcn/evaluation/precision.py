@@ -6,6 +6,7 @@ Images are judged one by one. What is kept of an image are scores and verdicts, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -28,7 +29,6 @@ POINTS = np.arange(11) / 10  # 3 of 10 is a recall of 3 / 10; 3 * 0.1 is a littl
 TRUE, FALSE, IGNORED = 1, 0, -1
 
 Floats: TypeAlias = NDArray[np.float64]
-Segmentations: TypeAlias = Sequence[dict[str, object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,32 +63,33 @@ def judge(image: AnnotatedImage, found: Sequence[ScoredMask], count: int = COUNT
     """
     best = ranked(found)[:count]
     masks = judged(image, [mask.mask for mask in best])
-    categories = np.array([mask.category for mask in best], np.int64)
+    truths = judged(image, [instance.mask for instance in image.instances])
+    crowds = np.array([instance.crowd for instance in image.instances], np.bool_)
+    overlap = np.reshape(coco_mask.iou(masks, truths, crowds.tolist()), (len(masks), len(truths)))
+    labels = np.array([mask.category for mask in best], np.int64)
+    of_truths = np.array([instance.category for instance in image.instances], np.int64)
     verdicts = np.full((len(THRESHOLDS), len(best)), FALSE, np.int8)
-    for category in np.unique(categories).tolist():
-        mine = np.flatnonzero(categories == category)
-        verdicts[:, mine] = _verdicts([masks[i] for i in mine], image, category)
+    for category in np.unique(labels):
+        mine, same = labels == category, of_truths == category
+        of_mine = overlap[mine]
+        verdicts[:, mine] = _verdicts(of_mine[:, same & ~crowds], of_mine[:, same & crowds])
     if image.void is not None:
         verdicts[:, np.asarray(coco_mask.area(masks)) == 0] = IGNORED
-    counting = [instance.category for instance in image.instances if not instance.crowd]
     return Judgement(
-        categories=categories,
+        categories=labels,
         scores=np.array([mask.score for mask in best], np.float64),
         verdicts=verdicts,
-        objects={category: counting.count(category) for category in counting},
+        objects=Counter(of_truths[~crowds].tolist()),
         void=image.void is not None,
     )
 
 
-def _verdicts(masks: Segmentations, image: AnnotatedImage, category: int) -> NDArray[np.int8]:
-    """Verdicts (IoUs, n) on an image's masks of one category, best first."""
-    of_category = [i for i in image.instances if i.category == category]
-    objects = judged(image, [i.mask for i in of_category if not i.crowd])
-    crowds = judged(image, [i.mask for i in of_category if i.crowd])
-    overlap = np.reshape(coco_mask.iou(masks, objects, [0] * len(objects)), (len(masks), -1))
-    inside = np.reshape(coco_mask.iou(masks, crowds, [1] * len(crowds)), (len(masks), -1))
+def _verdicts(overlap: Floats, inside: Floats) -> NDArray[np.int8]:
+    """Verdicts (IoUs, n) on masks of one category, best first, from their IoU with each object
+    (n, objects), and from how much of each is in each crowd (n, crowds).
+    """
     most, held = overlap.max(1, initial=0), inside.max(1, initial=0)
-    verdicts = np.full((len(THRESHOLDS), len(masks)), FALSE, np.int8)
+    verdicts = np.full((len(THRESHOLDS), len(overlap)), FALSE, np.int8)
     for row, threshold in zip(verdicts, THRESHOLDS, strict=True):
         enough = np.flatnonzero(most >= threshold)
         if len(enough):
