@@ -60,7 +60,7 @@ def test_every_table_says_what_was_measured_on_what() -> None:
     tables = precision_table({"ours": report()}, DATA), category_table("ours", report(), DATA)
     for table in tables:
         for text in (to_markdown(table), " ".join(printed(table, 200).split())):
-            assert f"{DATA}: 1 images, 3 objects of 2 categories" in text
+            assert f"{DATA}: 1 images, 3 objects. Means are over the 2 of 3 categories" in text
             assert "SDS rules, 11-point" in text
             assert "SDS rules, mean precision at recall 0, 0.1 .. 1 (VOC 2007)" in text
             assert "the first 300 masks of each image" in text

@@ -80,12 +80,12 @@ def describe_labels(report: LabelReport, data: str) -> str:
     """A few sentences on the data and the protocol."""
     sds = report.sds
     with_objects = int((sds.objects > 0).sum())
-    void = " Void pixels count as nothing, and so do masks in void." if sds.void else ""
+    void = " Void pixels count as nothing." if sds.void else ""
     return (
-        f"{data}: {sds.images:,} images, {sds.objects.sum():,} objects of {with_objects:,} "
-        f"categories; the mean is over these, of {len(sds.categories):,}. mAP^r@: "
-        f"{DEFINITIONS['11-point']}; all-pt@: {DEFINITIONS['all-point']}; at these IoUs, by the "
-        f"first {sds.count:,} masks of each image. AP, AP50, AP75: COCO's {DEFINITIONS['COCO']}. "
+        f"{data}: {sds.images:,} images, {sds.objects.sum():,} objects. Means are over the "
+        f"{with_objects:,} of {len(sds.categories):,} categories that have objects. At IoU 0.5 and "
+        f"0.7: {DEFINITIONS['11-point']}; all-pt: {DEFINITIONS['all-point']}; the first "
+        f"{sds.count:,} masks of each image count. AP, AP50, AP75: COCO's, {DEFINITIONS['COCO']}. "
         f"Crowds are no objects, and masks that match only a crowd do not count.{void}"
     )
 
