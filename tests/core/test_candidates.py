@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from instancefcn.core.candidates import Candidates, cell_boxes
+from instancefcn.core.look import Look
 
 
 def test_no_masks_have_no_boxes() -> None:
@@ -51,7 +52,7 @@ def test_moved_candidates_keep_all_but_their_place() -> None:
         logits=torch.ones(1, 3, 3),
         boxes=cell_boxes(torch.ones(1, 3, 3), windows, 20, 20),
         level=torch.tensor([1]),
-        num_levels=2,
+        looks=(Look(2),),
         answers={"category": torch.tensor([7])},
     )
     moved = one.moved(100, 30)
@@ -59,5 +60,6 @@ def test_moved_candidates_keep_all_but_their_place() -> None:
     assert moved.boxes.tolist() == [[100, 32, 109, 44]]  # cut where the part ended
     assert moved.scores is one.scores
     assert moved.logits is one.logits
-    assert (moved.level, moved.num_levels, moved.answers) == (one.level, 2, one.answers)
+    assert (moved.level, moved.answers) == (one.level, one.answers)
+    assert moved.looks == (Look(2, origin=(100, 30)),)
     assert torch.equal(one.moved(0, 0).windows, windows)

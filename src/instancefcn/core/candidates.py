@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instancefcn.core.assembling import BACKGROUND
+from instancefcn.core.look import Look
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Candidates:
     scores (n,) float32 in 0..1. windows (n, 4) float32: what the m x m cells span; may leave the
     image. logits (n, m, m) float32, above 0 inside an object. boxes (n, 4) float32: around the
     cells above 0, see ``cell_boxes``; a box without area is of an empty mask. level (n,) int64:
-    the index, of ``num_levels``, of the level that each came from. answers: what further heads say
-    of each, by the heads' names, (n, ...).
+    the index of the level that each came from, those of all ``looks`` counted one after another.
+    looks: the passes that made them. answers: what further heads say of each, by the heads' names,
+    (n, ...).
     """
 
     scores: Tensor
@@ -35,7 +37,7 @@ class Candidates:
     logits: Tensor
     boxes: Tensor
     level: Tensor
-    num_levels: int
+    looks: tuple[Look, ...]
     answers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,14 +56,15 @@ class Candidates:
             self.logits[index],
             self.boxes[index],
             self.level[index],
-            self.num_levels,
+            self.looks,
             {name: answer[index] for name, answer in self.answers.items()},
         )
 
     def moved(self, x: float, y: float) -> Candidates:
         """The same, x pixels further right and y further down."""
         by = self.windows.new_tensor([x, y, x, y])
-        return replace(self, windows=self.windows + by, boxes=self.boxes + by)
+        looks = tuple(look.moved(x, y) for look in self.looks)
+        return replace(self, windows=self.windows + by, boxes=self.boxes + by, looks=looks)
 
 
 def merge(parts: Sequence[Candidates]) -> Candidates:
@@ -72,14 +75,15 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
     """
     m = max(part.logits.shape[-1] for part in parts)
     widened = [widen(part.windows, part.logits, m) for part in parts]
-    before = [sum(part.num_levels for part in parts[:i]) for i in range(len(parts) + 1)]
+    levels = [sum(look.num_levels for look in part.looks) for part in parts]
+    before = [sum(levels[:i]) for i in range(len(parts))]
     return Candidates(
         scores=torch.cat([part.scores for part in parts]),
         windows=torch.cat([windows for windows, _ in widened]),
         logits=torch.cat([logits for _, logits in widened]),
         boxes=torch.cat([part.boxes for part in parts]),
-        level=torch.cat([part.level + n for part, n in zip(parts, before, strict=False)]),
-        num_levels=before[-1],
+        level=torch.cat([part.level + n for part, n in zip(parts, before, strict=True)]),
+        looks=tuple(look for part in parts for look in part.looks),
         answers=joined([part.answers for part in parts]),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from instancefcn.core.candidates import Candidates, merge
 from instancefcn.core.errors import UserError
-from instancefcn.core.proposals import Proposals
+from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.core.types import Rle
 from instancefcn.data.images import read_image, to_rgb
 from instancefcn.inference.engine import Engine
@@ -23,6 +23,7 @@ from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import Pixels, Sampling, sample
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.streaming import outcomes
+from instancefcn.labelling.labels import labelled
 
 AnyImage = str | Path | Image.Image | NDArray[Any]
 
@@ -31,13 +32,16 @@ class Predictor:
     """An engine, and how it is used.
 
     settings: the sizes at which it sees an image, and what is kept. batch: how many inputs of one
-    size go through the engine together.
+    size go through the engine together. labels: whether a model that has a labeller labels.
     """
 
-    def __init__(self, engine: Engine, settings: Inference, batch: int = 1) -> None:
+    def __init__(
+        self, engine: Engine, settings: Inference, batch: int = 1, *, labels: bool = True
+    ) -> None:
         self.engine = engine
         self.settings = settings
         self.batch = batch
+        self.labels = labels
         self._clicked: tuple[bytes, Proposals] | None = None
 
     @classmethod
@@ -50,6 +54,7 @@ class Predictor:
         device: str | None = None,
         batch: int = 1,
         trust: Collection[str] = (),
+        labels: bool = True,
     ) -> Predictor:
         """The predictor of a model file, or of a model that ships ("general").
 
@@ -62,7 +67,7 @@ class Predictor:
             settings = replace(settings, sides=tuple(sides))
         if selection:
             settings = replace(settings, selection=selection)
-        return cls(engine, settings, batch)
+        return cls(engine, settings, batch, labels=labels)
 
     def __call__(self, image: AnyImage) -> Proposals:
         """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""
@@ -92,7 +97,13 @@ class Predictor:
     def with_selection(self, **changes: Any) -> Predictor:
         """The same predictor, some values of its ``Selection`` changed."""
         selection = replace(self.settings.selection, **changes)
-        return Predictor(self.engine, replace(self.settings, selection=selection), self.batch)
+        settings = replace(self.settings, selection=selection)
+        return Predictor(self.engine, settings, self.batch, labels=self.labels)
+
+    @property
+    def categories(self) -> Mapping[int, str]:
+        """The names, by id, of what its proposals are labelled with."""
+        return (self.engine.categories if self.labels else {}) or CLASS_AGNOSTIC
 
     def at(self, image: AnyImage, x: float, y: float) -> Proposals:
         """The best mask under a click: see ``Proposals.at``.
@@ -113,9 +124,18 @@ class Predictor:
         found = iter(self._candidates([each for samplings in sampled for each in samplings]))
         merged = [merge(list(islice(found, len(samplings)))) for samplings in sampled]
         return [
-            ranked(candidates, pixels.shape[0], pixels.shape[1], self.settings.selection)
+            self._ranked(candidates, *pixels.shape[:2])
             for candidates, pixels in zip(merged, images, strict=True)
         ]
+
+    def _ranked(self, candidates: Candidates, height: int, width: int) -> Proposals:
+        proposals = ranked(candidates, height, width, self.settings.selection)
+        if not (self.labels and self.engine.categories):
+            return proposals
+        labelling = self.settings.labelling
+        best = proposals[: labelling.proposals]
+        logits = self.engine.label(best, candidates.looks)
+        return labelled(best, logits, self.engine.categories, labelling)
 
     def _candidates(self, samplings: Sequence[Sampling]) -> list[Candidates]:
         """Of each sampling, in order, in pixels of its whole image."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from instancefcn.core.candidates import Candidates, cell_boxes, joined, padded
 from instancefcn.core.grid import Windows
 from instancefcn.core.level import Level
+from instancefcn.core.look import Look
 from instancefcn.inference.ranking import Selection
 
 
@@ -39,7 +40,7 @@ def candidates_of(
     answers = joined(
         [level.answers_of(windows) for level, (windows, _) in zip(levels, chosen, strict=True)]
     )
-    return Candidates(scores, spans, logits, boxes, number, len(levels), answers)
+    return Candidates(scores, spans, logits, boxes, number, (Look(len(levels)),), answers)
 
 
 def _fill(
