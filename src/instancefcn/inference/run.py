@@ -13,12 +13,14 @@ from pathlib import Path
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.data.images import read_image
 from instancefcn.formats.coco.writing import ImageMasks, data_set, results_list
 from instancefcn.formats.ledger import Done, Ledger
 from instancefcn.formats.plan import Plan
-from instancefcn.formats.prediction import Source
-from instancefcn.inference.predicting import predictions_of
+from instancefcn.formats.prediction import Prediction, Source
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.sampling import Pixels
+from instancefcn.inference.streaming import outcomes
 
 Caught = Callable[[Path], AbstractContextManager[None]]
 """Holds what the work on an image raises, so that the run goes on; reports it as it likes."""
@@ -56,13 +58,12 @@ class Run:
 
     def do(self, todo: Sequence[Source], predictor: Predictor) -> Generator[Source, None, None]:
         """Does the work; yields each image whose turn is over, done or not."""
-        with closing(predictions_of(predictor, todo, self.plan.identify)) as predictions:
-            for source, predicted in predictions:
+        with closing(outcomes(todo, self._read, predictor.propose, predictor.batch)) as found:
+            for source, outcome in found:
                 with self.caught(source.path):
-                    prediction = predicted()
-                    writers = self.plan.writers(prediction, self.lost)
-                    done = self.ledger.add(source, ImageMasks.of(prediction), writers)
-                    self._take(source, done)
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    self._keep(Prediction.of(source, *outcome))
                 yield source
 
     def finish(self) -> None:
@@ -72,6 +73,17 @@ class Run:
         if self.plan.joined:
             self._join(self.plan.joined)
         self.ledger.end()
+
+    def _read(self, source: Source) -> Pixels:
+        """Refuses an image by its size before any work on it."""
+        pixels = read_image(source.path)
+        self.plan.identify(source, *pixels.shape[:2])
+        return pixels
+
+    def _keep(self, prediction: Prediction) -> None:
+        writers = self.plan.writers(prediction, self.lost)
+        done = self.ledger.add(prediction.source, ImageMasks.of(prediction), writers)
+        self._take(prediction.source, done)
 
     def _take(self, source: Source, done: Done) -> None:
         known = self.plan.identify(source, done.height, done.width)
