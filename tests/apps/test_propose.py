@@ -18,7 +18,7 @@ from instancefcn.apps.ledger import LEDGER
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco import CocoDataset
-from instancefcn.formats.coco.writing import short_score
+from instancefcn.formats.prediction import short_score
 from instancefcn.inference.predictor import Predictor
 
 

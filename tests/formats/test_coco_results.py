@@ -63,13 +63,15 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_what_is_written_is_what_pycocotools_wants(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    write_results(path, {7: [ScoredMask(MASK, 0.25), ScoredMask(MASK, 0.75)]}, category=3)
+    write_results(path, {7: [ScoredMask(MASK, 0.25), ScoredMask(MASK, 0.75, 3)]})
     records = json.loads(path.read_text())
     assert [record["score"] for record in records] == [0.75, 0.25]
     # A "bbox" would set the size by which pycocotools tells small, medium and large apart.
     assert all(r.keys() == {"image_id", "category_id", "segmentation", "score"} for r in records)
     assert records[0]["segmentation"] == {"size": [6, 8], "counts": MASK.counts.decode()}
-    assert records[0]["category_id"] == 3
+    assert [record["category_id"] for record in records] == [3, 1]
+    write_results(path, {7: [ScoredMask(MASK, 0.25)]}, {1: 90})
+    assert json.loads(path.read_text())[0]["category_id"] == 90
 
 
 def test_writing_is_deterministic(tmp_path: Path) -> None:

@@ -231,7 +231,8 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         ("cat", "data.yaml has names and the folders"),
         (BOMB, "data.yaml has names and the folders"),
         ("[" * 100_000, "not YAML"),
-        ("train: images\nnames: 3", "names is a list of classes, got 3"),
+        ("train: images\nnames: 3", "names is a list of classes, each a text of one line, got 3"),
+        ('names: ["a\\nb"]', "names is a list of classes, each a text of one line"),
         (
             "train: elsewhere\nnames: [cat]",
             "its images, 'elsewhere', are not beside it; put them there",

@@ -25,7 +25,8 @@ from instancefcn.apps.plan import FORMATS, Plan
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
-from instancefcn.formats.coco.writing import ImageMasks, data_set, results_list
+from instancefcn.core.proposals import CLASS_AGNOSTIC
+from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.prediction import Source
 from instancefcn.inference.predicting import predictions_of
 from instancefcn.inference.predictor import Predictor
@@ -89,13 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
     for line in found.left_out():
         print(f"instancefcn propose: {line}", file=sys.stderr)
     sources = to_sources(found.images)
-    plan = Plan.of(arguments)
+    predictor = _predictor(arguments)
+    plan = Plan.of(arguments, CLASS_AGNOSTIC)
     names = [*plan.names_at_the_end(), *(name for each in sources for name in plan.names(each))]
     read = [*found.images, Path(arguments.model), *filter(None, [arguments.annotations])]
     require_apart((plan.folder / name for name in names), read)
-    predictor = _predictor(arguments)
     ledger = Ledger(plan.folder)
-    settings = _settings(predictor, arguments.model)
+    settings = _settings(predictor, arguments.model, plan.categories)
     if plan.joined and not arguments.overwrite:
         ledger.require_named(sources)
     if arguments.resume:
@@ -170,9 +171,8 @@ class Work:
 
     def _join(self, path: Path) -> None:
         """Write the file of all images, in their order, from what the ledger keeps."""
-        form = results_list if self.plan.listed else data_set
         with whole_file(path) as file:
-            with form(file) as add:
+            with self.plan.joining(file) as add:
                 for _, (source, done) in sorted(self.done.items()):
                     add(source, self.ledger.masks(done))
             file.flush()
@@ -196,7 +196,7 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     return predictor
 
 
-def _settings(predictor: Predictor, model: str) -> Mapping[str, Any]:
+def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -> Mapping[str, Any]:
     """What the masks depend on, by the options that change it."""
     selection = asdict(predictor.selection)
     return {
@@ -205,6 +205,7 @@ def _settings(predictor: Predictor, model: str) -> Mapping[str, Any]:
         "--sides": predictor.sides,
         "--min-score": selection.pop("min_score"),
         "--top": selection,
+        "set of labels": categories,
     }
 
 
