@@ -381,6 +381,8 @@ def test_a_label_has_the_name_of_a_category_of_its_own_and_fits_on_a_picture() -
     proposals = labelled()
     assert label(proposals, 7) == "stop sign 0.28"
     assert label(replace(proposals, categories={**NAMES, 13: "x" * 100}), 7) == f"{'x' * 23}… 0.28"
+    letters = [label(proposals, i) for i, name in enumerate(proposals.names) if not name.isascii()]
+    assert letters == ["#90 0.54", "Schlussel & Schloss 0.46"]
     assert label(of_masks([disc(9, 4, 4, 3)], [0.876]), 0) == "0.88"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from unicodedata import combining, normalize
 
 import cv2
 import numpy as np
@@ -86,11 +87,18 @@ def draw(image: NDArray[np.uint8], proposals: Proposals) -> NDArray[np.uint8]:
 
 
 def label(proposals: Proposals, index: int) -> str:
-    """What is written on one: its score, after its name if it has one of its own."""
+    """What is written on one: its score, after its name if it has one of its own.
+
+    Pillow's font has no letters but those of English: accents are left out, and a name in other
+    letters is its category's number.
+    """
     score = f"{proposals.scores[index]:.2f}"
     if proposals.categories == CLASS_AGNOSTIC:
         return score
-    name = proposals.names[index]
+    letters = normalize("NFKD", proposals.names[index].replace("ß", "ss"))
+    name = "".join(letter for letter in letters if not combining(letter))
+    if not name.isascii():
+        name = f"#{int(proposals.labels[index])}"
     return f"{name if len(name) <= LONGEST else name[: LONGEST - 1] + '…'} {score}"
 
 
