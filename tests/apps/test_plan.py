@@ -15,6 +15,7 @@ from instancefcn.apps.plan import Plan
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.coco.results import read_results
 from instancefcn.formats.coco.writing import ImageMasks
 from predictions import NAMES, labelled, predicted
 
@@ -49,6 +50,9 @@ def test_labels_come_out_of_the_notes_into_the_file_of_all_images(tmp_path: Path
     dataset = CocoDataset(tmp_path / "proposals.json", "photos")
     assert dict(dataset.categories) == NAMES
     assert [i.category for i in dataset[0].instances] == labelled().labels.tolist()
+    others = dict(enumerate(NAMES.values(), 200))
+    results = read_results(tmp_path / "proposals.json", [dataset[0]], others)
+    assert [others[mask.category] for mask in results[1]] == labelled().names
 
 
 def test_results_have_the_annotations_ids_of_the_labels(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, encode, rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import UNLABELLED, ScoredMask, ranked, read_results
+from instancefcn.formats.coco.results import NO_LABEL, ScoredMask, ranked, read_results
 from instancefcn.formats.coco.writing import write_results
 
 HEIGHT, WIDTH = 6, 8
@@ -208,12 +208,12 @@ def test_a_data_sets_categories_are_found_by_name(tmp_path: Path) -> None:
 
 def test_masks_that_nobody_labelled_are_results_all_the_same(tmp_path: Path) -> None:
     path = labelled(tmp_path, "object")
-    assert [mask.category for mask in read_results(path, IMAGES, VOC)[7]] == [UNLABELLED]
+    assert [mask.category for mask in read_results(path, IMAGES, VOC)[7]] == [NO_LABEL]
     assert [m.category for m in read_results(path, IMAGES, {3: "object"})[7]] == [3]
     record = result()
     del record["category_id"]
     path = write(tmp_path / "results.json", [record, result(category_id=15.0)])
-    assert [m.category for m in read_results(path, IMAGES, VOC)[7]] == [UNLABELLED, 15]
+    assert [m.category for m in read_results(path, IMAGES, VOC)[7]] == [NO_LABEL, 15]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
 from instancefcn.formats.coco.records import to_rle, whole
 
-UNLABELLED = -1
+NO_LABEL = -1
 """The category of results that nobody labelled, where those of a data set are asked for."""
 
 
@@ -55,7 +55,7 @@ def read_results(
     two must agree. A data set has ids of its own, so its images are found by their file's name.
 
     categories: of the data set that ``images`` are of. With them each result has one of these, or
-    ``UNLABELLED``: a results list names their ids, a data set their names. Without them a category
+    ``NO_LABEL``: a results list names their ids, a data set their names. Without them a category
     is whatever number the file has, 0 where it has none.
 
     Raises UserError, naming the file and the result, for whatever cannot be used: pycocotools
@@ -200,14 +200,14 @@ class _Labels:
         except UserError as error:
             raise UserError(f"{path}: of the evaluated {error}") from error
         if not ids and {*names.values()} == {*CLASS_AGNOSTIC.values()}:
-            ids = dict.fromkeys(names, UNLABELLED)
+            ids = dict.fromkeys(names, NO_LABEL)
         return cls(ids, names, evaluated)
 
     def find(self, record: dict[str, Any]) -> int:
         """The category of a result. Raises UserError if it is none of the evaluated."""
         given = record.get("category_id")
         if given is None:
-            return UNLABELLED
+            return NO_LABEL
         own = whole(given)
         if own is not None and own in self.ids:
             return self.ids[own]
