@@ -38,8 +38,8 @@ class ImageMasks:
     def of(cls, prediction: Prediction) -> ImageMasks:
         proposals = prediction.proposals
         scores = map(short_score, proposals.scores.tolist())
-        masks = map(ScoredMask, prediction.masks, scores, proposals.labels.tolist())
-        return cls(proposals.height, proposals.width, list(masks))
+        each = zip(prediction.masks, scores, proposals.labels.tolist(), strict=True)
+        return cls(proposals.height, proposals.width, [ScoredMask(*said) for said in each])
 
     def to_json(self) -> dict[str, Any]:
         """``of_json`` is its inverse."""
