@@ -22,7 +22,7 @@ PUBLIC = ["Predictor", "Proposals", "load_model"]
 SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "Predictor": (
         instancefcn.Predictor.__init__,
-        ["self", "engine", "sides", "selection", "longest", "batch"],
+        ["self", "engine", "settings", "batch"],
     ),
     "Predictor.from_pretrained": (
         instancefcn.Predictor.from_pretrained,

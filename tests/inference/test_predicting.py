@@ -1,63 +1,34 @@
-"""Many images: their pixels ahead of time, and one that fails among others."""
+"""Predictions of image files: what is refused by its size, and what cannot be read."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from builders import predictor_of, small_network
-from instancefcn.core.proposals import Proposals
-from instancefcn.inference.predicting import proposals_of, read_ahead
-
-AHEAD = 2
-
-
-def save(path: Path, pixels: NDArray[np.uint8]) -> Path:
-    Image.fromarray(pixels).save(path)
-    return path
+from instancefcn.core.errors import UserError
+from instancefcn.formats.prediction import Source
+from instancefcn.inference.predicting import predictions_of
 
 
-def noise(seed: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+def test_each_source_has_its_prediction_or_raises_what_it_met(tmp_path: Path) -> None:
+    sources = [Source(tmp_path / f"{i}.png", i, f"{i}.png", str(i)) for i in range(3)]
+    for i in (0, 1):
+        Image.fromarray(np.full((40 + i, 60, 3), 90 * i, np.uint8)).save(sources[i].path)
 
+    def identify(source: Source, height: int, width: int) -> None:
+        if (height, width) != (41, 60):
+            raise UserError(f"{source.file_name}: refused")
 
-def test_the_next_image_is_read_meanwhile_and_none_after_it(tmp_path: Path) -> None:
-    pixels = [noise(seed=i) for i in range(6)]
-    images = [tmp_path / f"{i}.png" for i in range(6)]
-    for i in range(AHEAD + 1):
-        save(images[i], pixels[i])
-    with ThreadPoolExecutor(1) as pool:
-        for i, future in enumerate(read_ahead(pool, images, AHEAD)):
-            pool.submit(int).result()  # Whatever was handed to the pool is done.
-            for path in tmp_path.iterdir():
-                path.unlink()
-            np.testing.assert_array_equal(future.result(), pixels[i])
-            if i + AHEAD + 1 < len(images):
-                save(images[i + AHEAD + 1], pixels[i + AHEAD + 1])
-    assert i == 5
-
-
-def test_an_image_that_cannot_be_read_keeps_its_place(tmp_path: Path) -> None:
-    images = [save(tmp_path / f"{i}.png", noise(seed=i)) for i in range(3)]
-    images[1].unlink()
-    with ThreadPoolExecutor(1) as pool:
-        futures = list(read_ahead(pool, images, AHEAD))
-    assert [future.exception() is None for future in futures] == [True, False, True]
-    with pytest.raises(ValueError, match=r"1\.png: no such file"):
-        futures[1].result()
-
-
-def test_an_image_that_fails_takes_only_itself_along() -> None:
     predictor = predictor_of(small_network(), [64], batch=3)
-    pixels = noise(seed=0)
-    first, second, third = proposals_of(predictor, [pixels, pixels[:, :, 0], pixels])
-    assert isinstance(second, Exception)
-    for found in (first, third):
-        assert isinstance(found, Proposals)
-        torch.testing.assert_close(found.scores, predictor(pixels).scores)
+    (_, first), (source, second), (_, third) = predictions_of(predictor, sources, identify)
+    with pytest.raises(UserError, match=r"0\.png: refused"):
+        first()
+    with pytest.raises(UserError, match=r"2\.png: no such file"):
+        third()
+    prediction = second()
+    assert prediction.source is source is sources[1]
+    assert prediction.pixels.shape == (41, 60, 3)

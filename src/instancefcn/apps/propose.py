@@ -190,19 +190,20 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     if arguments.min_score is not None:
         predictor = predictor.with_selection(min_score=arguments.min_score)
     if arguments.top is not None:
-        enough = -(-2 * arguments.top // len(predictor.sides))  # non-maximum suppression takes some
-        windows = max(predictor.selection.windows_per_side, enough)
+        settings = predictor.settings
+        enough = -(-2 * arguments.top // len(settings.sides))  # non-maximum suppression takes some
+        windows = max(settings.selection.windows_per_side, enough)
         predictor = predictor.with_selection(top=arguments.top, windows_per_side=windows)
     return predictor
 
 
 def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -> Mapping[str, Any]:
     """What the masks depend on, by the options that change it."""
-    selection = asdict(predictor.selection)
+    selection = asdict(predictor.settings.selection)
     return {
         "version": version("instancefcn"),
         "--model": digest_of(find_model(model)),
-        "--sides": predictor.sides,
+        "--sides": predictor.settings.sides,
         "--min-score": selection.pop("min_score"),
         "--top": selection,
         "set of labels": categories,

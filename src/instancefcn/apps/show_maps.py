@@ -70,7 +70,8 @@ def _fcn(arguments: argparse.Namespace, predictor: Predictor) -> Predictor | Non
     if name is None:
         return None
     trust = trusted(arguments)
-    fcn = Predictor.from_pretrained(name, predictor.sides, device=arguments.device, trust=trust)
+    sides = predictor.settings.sides
+    fcn = Predictor.from_pretrained(name, sides, device=arguments.device, trust=trust)
     require_plain(parts_of_levels(fcn, name), name)
     return fcn
 

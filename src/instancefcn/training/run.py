@@ -110,7 +110,7 @@ def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> Iterator[Step]:
 
 def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe, fabric: Fabric) -> dict[str, float]:
     """AR (COCO's definition) on the recipe's evaluation sets; each process measures its share."""
-    predictor = Predictor.of(TorchEngine(network), recipe.inference)
+    predictor = Predictor(TorchEngine(network), recipe.inference)
     values = {}
     for dataset in recipe.evaluate:
         number = min(recipe.evaluate_images, len(dataset))
