@@ -35,7 +35,10 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "Proposals.save": (instancefcn.Proposals.save, ["self", "path"]),
     "Proposals": (
         instancefcn.Proposals.__init__,
-        ["self", "scores", "windows", "logits", "level", "height", "width", "answers"],
+        [
+            *("self", "scores", "windows", "logits", "level", "height", "width", "answers"),
+            *("categories", "labels"),
+        ],
     ),
     "load_model": (instancefcn.load_model, ["name", "trust"]),
 }

@@ -17,8 +17,8 @@ from instancefcn.apps.cli import main
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco import CocoDataset
-from instancefcn.formats.coco.writing import short_score
 from instancefcn.formats.ledger import LEDGER
+from instancefcn.formats.prediction import short_score
 from instancefcn.inference.predictor import Predictor
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from builders import predictor_of, small_network
 from instancefcn.core.errors import UserError
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.formats.ledger import Ledger
 from instancefcn.formats.plan import Plan
 from instancefcn.formats.sources import to_sources
@@ -30,7 +31,8 @@ def begin(output: Path, failed: list[Path]) -> Run:
         except UserError:
             failed.append(image)
 
-    plan = Plan.of(Namespace(output=output, annotations=None, formats=["coco", "png"]))
+    arguments = Namespace(output=output, annotations=None, formats=["coco", "png"])
+    plan = Plan.of(arguments, CLASS_AGNOSTIC)
     ledger = Ledger(output)
     ledger.resume({"model": "small"}, plan.names_at_the_end())
     return Run(plan, ledger, caught)

@@ -19,6 +19,7 @@ from instancefcn.apps.device_arguments import add_batch_argument, add_device_arg
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.formats.ledger import LEDGER, Ledger, digest_of
 from instancefcn.formats.plan import FORMATS, Plan
 from instancefcn.formats.prediction import Source
@@ -85,13 +86,13 @@ def run(arguments: argparse.Namespace) -> int:
     for line in found.left_out():
         print(f"instancefcn propose: {line}", file=sys.stderr)
     sources = to_sources(found.images)
-    plan = Plan.of(arguments)
+    predictor = _predictor(arguments)
+    plan = Plan.of(arguments, CLASS_AGNOSTIC)
     names = [*plan.names_at_the_end(), *(name for each in sources for name in plan.names(each))]
     read = [*found.images, Path(arguments.model), *filter(None, [arguments.annotations])]
     require_apart((plan.folder / name for name in names), read)
-    predictor = _predictor(arguments)
     ledger = Ledger(plan.folder)
-    settings = _settings(predictor, arguments.model)
+    settings = _settings(predictor, arguments.model, plan.categories)
     if plan.joined and not arguments.overwrite:
         ledger.require_named(sources)
     if arguments.resume:
@@ -144,7 +145,7 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
     return predictor
 
 
-def _settings(predictor: Predictor, model: str) -> Mapping[str, Any]:
+def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -> Mapping[str, Any]:
     """What the masks depend on, by the options that change it."""
     selection = asdict(predictor.settings.selection)
     return {
@@ -153,6 +154,7 @@ def _settings(predictor: Predictor, model: str) -> Mapping[str, Any]:
         "--sides": predictor.settings.sides,
         "--min-score": selection.pop("min_score"),
         "--top": selection,
+        "set of labels": categories,
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.data.images import read_image
-from instancefcn.formats.coco.writing import ImageMasks, data_set, results_list
+from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.ledger import Done, Ledger
 from instancefcn.formats.plan import Plan
 from instancefcn.formats.prediction import Prediction, Source
@@ -91,9 +91,8 @@ class Run:
 
     def _join(self, path: Path) -> None:
         """Write the file of all images, in their order, from what the ledger keeps."""
-        form = results_list if self.plan.listed else data_set
         with whole_file(path) as file:
-            with form(file) as add:
+            with self.plan.joining(file) as add:
                 for _, (source, done) in sorted(self.done.items()):
                     add(source, self.ledger.masks(done))
             file.flush()

@@ -1,7 +1,7 @@
 """Results: ranked masks of images, of any method, in COCO's result format.
 
-https://cocodataset.org/#format-results. Categories and boxes are ignored: what is measured is
-where objects are, and pycocotools would take the size of an object from its box if one is there.
+https://cocodataset.org/#format-results. Boxes are ignored: pycocotools would take the size of an
+object from its box if one is there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ from reprlib import repr as short
 from typing import Any, NamedTuple, TypeAlias
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
 from instancefcn.formats.coco.records import to_rle, whole
+
+NO_LABEL = -1
+"""The category of results that nobody labelled, where those of a data set are asked for."""
 
 
 class ScoredMask(NamedTuple):
@@ -37,7 +42,11 @@ def ranked(proposals: Iterable[ScoredMask]) -> list[ScoredMask]:
     return sorted(proposals, key=lambda proposal: -proposal.score)
 
 
-def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
+def read_results(
+    path: Path | str,
+    images: Iterable[AnnotatedImage],
+    categories: Mapping[int, str] | None = None,
+) -> Results:
     """Results for these images: a COCO results list, or a COCO data set whose annotations have
     scores; masks as RLE or polygons; each image's best first. Equal scores are ranked as by
     pycocotools: category by category, within one as they come.
@@ -45,24 +54,33 @@ def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
     A results list has the image ids of ``images``; where a result has a "file_name" as well, the
     two must agree. A data set has ids of its own, so its images are found by their file's name.
 
+    categories: of the data set that ``images`` are of. With them each result has one of these, or
+    ``NO_LABEL``: a results list names their ids, a data set their names. Without them a category
+    is whatever number the file has, 0 where it has none.
+
     Raises UserError, naming the file and the result, for whatever cannot be used: pycocotools
     would leave out results of unknown images, or count them as misses, without a word.
     """
     path, known = Path(path), _Images.of(images)
     names, entries = _opened(path)
-    results: dict[int, list[ScoredMask]] = defaultdict(list)
+    labels = None if categories is None else _Labels.of(path, categories, names is None)
+    results: dict[int, list[tuple[int, ScoredMask]]] = defaultdict(list)
     for entry in entries:
         try:
             _require_result(entry.value)
             image = known.find(entry.value, names)
-            results[image.image_id].append(_to_scored_mask(entry.value, image))
+            own = whole(entry.value.get("category_id")) or 0
+            category = labels.find(entry.value) if labels else own
+            mask = _to_scored_mask(entry.value, image, category)
+            results[image.image_id].append((own, mask))
         except UserError as error:
             raise UserError(f"{path}: result {entry.place}: {error}") from error
     return {image_id: _ranked_by_category(found) for image_id, found in results.items()}
 
 
-def _ranked_by_category(found: list[ScoredMask]) -> list[ScoredMask]:
-    return sorted(found, key=lambda mask: (-mask.score, mask.category))
+def _ranked_by_category(found: list[tuple[int, ScoredMask]]) -> list[ScoredMask]:
+    """By the file's own numbers of the categories, so that names change no ranking."""
+    return [mask for _, mask in sorted(found, key=lambda each: (-each[1].score, each[0]))]
 
 
 def _opened(path: Path) -> tuple[Mapping[int, str] | None, Iterator[Entry]]:
@@ -163,11 +181,48 @@ class _Images:
         )
 
 
-def _to_scored_mask(record: dict[str, Any], image: _Image) -> ScoredMask:
+@dataclass(frozen=True)
+class _Labels:
+    """Which category of the evaluated data set each of a file's own is. names: of the file's."""
+
+    ids: Mapping[int, int]
+    names: Mapping[int, str]
+    evaluated: Mapping[int, str]
+
+    @classmethod
+    def of(cls, path: Path, evaluated: Mapping[int, str], is_list: bool) -> _Labels:
+        """Raises UserError, naming the file, if two of the evaluated have a name that it has."""
+        if is_list:
+            return cls({category: category for category in evaluated}, {}, evaluated)
+        names = read_categories(path)
+        try:
+            ids = ids_by_name(names, evaluated)
+        except UserError as error:
+            raise UserError(f"{path}: of the evaluated {error}") from error
+        if not ids and {*names.values()} == {*CLASS_AGNOSTIC.values()}:
+            ids = dict.fromkeys(names, NO_LABEL)
+        return cls(ids, names, evaluated)
+
+    def find(self, record: dict[str, Any]) -> int:
+        """The category of a result. Raises UserError if it is none of the evaluated."""
+        given = record.get("category_id")
+        if given is None:
+            return NO_LABEL
+        own = whole(given)
+        if own is not None and own in self.ids:
+            return self.ids[own]
+        name = given if own is None else self.names.get(own, own)
+        raise UserError(
+            f"its category {short(name)} is none of the {len(self.evaluated)} of the evaluated "
+            "data set; give the annotations that the results were made for"
+        )
+
+
+def _to_scored_mask(record: dict[str, Any], image: _Image, category: int) -> ScoredMask:
     score: Any = record.get("score")
     if not (type(score) in (int, float) and abs(score) <= sys.float_info.max):
         raise UserError(f'"score" is a number, got {short(score)}; rank the masks by one')
     if "segmentation" not in record:
         raise UserError("no segmentation; masks are evaluated, not boxes: write masks")
     mask = to_rle(record["segmentation"], image.height, image.width)
-    return ScoredMask(mask, float(score), whole(record.get("category_id")) or 0)
+    return ScoredMask(mask, float(score), category)
