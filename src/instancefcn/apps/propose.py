@@ -25,7 +25,6 @@ from instancefcn.apps.plan import FORMATS, Plan
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
-from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.prediction import Source
 from instancefcn.inference.predicting import predictions_of
@@ -91,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"instancefcn propose: {line}", file=sys.stderr)
     sources = to_sources(found.images)
     predictor = _predictor(arguments)
-    plan = Plan.of(arguments, CLASS_AGNOSTIC)
+    plan = Plan.of(arguments, predictor.categories)
     names = [*plan.names_at_the_end(), *(name for each in sources for name in plan.names(each))]
     read = [*found.images, Path(arguments.model), *filter(None, [arguments.annotations])]
     require_apart((plan.folder / name for name in names), read)
