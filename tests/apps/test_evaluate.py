@@ -118,6 +118,32 @@ def test_labels_are_measured_beside_recall(
     assert "recall.png, precision.json and precision.md are in" in " ".join(output.split())
 
 
+def test_labels_of_a_data_set_are_found_by_name(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has numbers of its own, and a category that the annotations lack."""
+    listed = labelled_results(annotations, tmp_path)
+    names = {13: "kite", 12: "frame", 11: "rectangle"}
+    results = json.loads(listed.read_text())
+    content = {
+        "images": json.loads(annotations.read_text())["images"],
+        "annotations": [{**each, "category_id": 10 + each["category_id"]} for each in results],
+        "categories": [{"id": number, "name": name} for number, name in names.items()],
+    }
+    content["annotations"].append({**content["annotations"][0], "category_id": 13, "score": 0})
+    (tmp_path / "set.json").write_text(json.dumps(content))
+    arguments = [str(annotations), "--images", str(annotations.parent), "--output", str(tmp_path)]
+    arguments += ["--results", str(listed), "--results", str(tmp_path / "set.json")]
+    assert main(["evaluate", *arguments]) == 0
+    figures = json.loads((tmp_path / "precision.json").read_text())["methods"]
+    assert figures["set"] == figures["labelled"]
+    lines = capsys.readouterr().err.splitlines()
+    assert any(
+        line.startswith("set: ") and "has no category 'kite'; masks of" in line for line in lines
+    )
+    assert any("1 masks are of no category of" in line for line in lines)
+
+
 def test_without_labels_there_is_nothing_on_them(
     annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

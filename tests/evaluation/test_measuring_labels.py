@@ -13,14 +13,13 @@ from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.evaluation.coco_precision import evaluate_by_coco
 from instancefcn.evaluation.measuring import (
-    NO_CATEGORY,
     are_labelled,
     measured,
     scored_masks,
 )
 from instancefcn.evaluation.precision import evaluate_precision
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import ScoredMask
+from instancefcn.formats.coco.results import NO_CATEGORY, ScoredMask
 
 HERE = box(0, 0, 20, 20)
 

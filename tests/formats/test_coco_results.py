@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,13 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, encode, rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import NO_LABEL, ScoredMask, ranked, read_results
+from instancefcn.formats.coco.results import (
+    NO_CATEGORY,
+    ScoredMask,
+    named_categories,
+    ranked,
+    read_results,
+)
 from instancefcn.formats.coco.writing import write_results
 
 HEIGHT, WIDTH = 6, 8
@@ -208,49 +213,39 @@ def test_a_data_sets_categories_are_found_by_name(tmp_path: Path) -> None:
 
 def test_masks_that_nobody_labelled_are_results_all_the_same(tmp_path: Path) -> None:
     path = labelled(tmp_path, "object")
-    assert [mask.category for mask in read_results(path, IMAGES, VOC)[7]] == [NO_LABEL]
+    assert [mask.category for mask in read_results(path, IMAGES, VOC)[7]] == [NO_CATEGORY]
     assert [m.category for m in read_results(path, IMAGES, {3: "object"})[7]] == [3]
     record = result()
     del record["category_id"]
     path = write(tmp_path / "results.json", [record, result(category_id=15.0)])
-    assert [m.category for m in read_results(path, IMAGES, VOC)[7]] == [NO_LABEL, 15]
+    assert [m.category for m in read_results(path, IMAGES, VOC)[7]] == [NO_CATEGORY, 15]
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (("person", "kite"), "result 1: its category 'kite' is none of the 3 of the evaluated"),
-        (("person", "object"), "result 1: its category 'object' is none of"),
-    ],
-)
-def test_a_label_that_no_object_has_is_refused(
-    tmp_path: Path, names: Sequence[str], message: str
-) -> None:
-    with pytest.raises(UserError, match=rf"proposals\.json: {message}"):
-        read_results(labelled(tmp_path, *names), IMAGES, VOC)
-    assert len(read_results(labelled(tmp_path, *names), IMAGES)[7]) == 2
+def test_a_name_or_an_id_that_the_data_set_has_not_is_no_category_of_it(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "person", "kite")
+    assert [mask.category for mask in read_results(path, IMAGES, VOC)[7]] == [15, NO_CATEGORY]
+    assert named_categories(path) == {5: "person", 6: "kite"}
+    path = write(tmp_path / "r.json", [result(category_id=given) for given in (15, 2, "cat", 3.5)])
+    found = read_results(path, IMAGES, VOC)[7]
+    assert sorted(mask.category for mask in found) == [NO_CATEGORY] * 3 + [15]
+    assert named_categories(path) == {}
 
 
-def test_a_category_without_results_need_not_be_known(tmp_path: Path) -> None:
+def test_a_name_that_two_of_the_data_sets_categories_have_is_neither(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "person")
+    found = read_results(path, IMAGES, {1: "person", 2: "person"})[7]
+    assert [mask.category for mask in found] == [NO_CATEGORY]
+
+
+def test_a_data_set_without_categories_has_results_all_the_same(tmp_path: Path) -> None:
     path = labelled(tmp_path, "person")
     content = json.loads(path.read_text())
-    content["categories"].append({"id": 9, "name": "kite"})
-    assert read_results(write(path, content), IMAGES, VOC)[7][0].category == 15
-
-
-@pytest.mark.parametrize("given", [2, "cat", 3.5])
-def test_an_id_that_is_no_category_of_the_data_set_is_refused(
-    tmp_path: Path, given: object
-) -> None:
-    path = write(tmp_path / "r.json", [result(category_id=15), result(category_id=given)])
-    with pytest.raises(UserError, match=rf"r\.json: result 1: its category {given!r} is none of"):
+    del content["categories"]
+    assert [m.category for m in read_results(write(path, content), IMAGES, VOC)[7]] == [NO_CATEGORY]
+    write(path, {**content, "categories": [{"id": 1}]})
+    with pytest.raises(UserError, match=r"proposals\.json: categories\[0\]: .name. is a text of"):
         read_results(path, IMAGES, VOC)
-
-
-def test_two_categories_of_one_name_cannot_be_told_apart(tmp_path: Path) -> None:
-    path = labelled(tmp_path, "person")
-    with pytest.raises(UserError, match=r"proposals\.json: of the evaluated two categories are c"):
-        read_results(path, IMAGES, {1: "person", 2: "person"})
+    assert len(read_results(path, IMAGES)[7]) == 1
 
 
 # --- What cannot be used

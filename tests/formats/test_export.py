@@ -285,8 +285,14 @@ def test_labels_have_the_listed_ids_of_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("categories", "message"),
     [
-        (CUP, r"has no category 'fork', nor 1 more of the model's; add to its categories"),
-        ([*CUP, {"id": 5, "name": "cup"}], "two categories are called 'cup'; give each its own"),
+        (
+            CUP,
+            "2 of the model's 3 labels, 'fork' the first, have no category of their name there",
+        ),
+        (
+            [*CUP, {"id": 5, "name": "cup"}],
+            "3 of the model's 3 labels, 'cup' the first, have no .*, or two; add",
+        ),
         ([{"id": 1}], r"categories\[0\]: \"name\" is a text of one line, got None"),
     ],
 )

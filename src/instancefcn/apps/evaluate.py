@@ -53,7 +53,13 @@ from instancefcn.evaluation.report import (
     to_markdown,
     to_rich,
 )
-from instancefcn.formats.coco.results import Results, ScoredMask, read_results
+from instancefcn.formats.coco.results import (
+    NO_CATEGORY,
+    Results,
+    ScoredMask,
+    named_categories,
+    read_results,
+)
 from instancefcn.inference.predictor import Predictor
 from instancefcn.network.models import read_card
 
@@ -107,10 +113,15 @@ def run(arguments: argparse.Namespace) -> int:
         import_module("instancefcn.evaluation.plots")  # of an extra that may be missing
         require_writable(arguments.output)
     images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
-    results = {names[path]: read_results(path, images) for path in arguments.results}
+    results = {
+        names[path]: read_results(path, images, dataset.categories) for path in arguments.results
+    }
     chosen = choose_images(dataset, models, arguments.limit, arguments.include_trained)
     judged = [images[i] for i in chosen.places] if images else []
-    for name, found in results.items():
+    for path in arguments.results:
+        name, found = names[path], results[names[path]]
+        tell_unknown(name, named_categories(path), dataset)
+        tell_uncounted(name, found, dataset)
         tell_missing(name, sum(image.image_id not in found for image in judged), len(judged))
     measures: dict[str, Callable[[], Measured]] = {
         **{name: partial(measure, m, dataset, chosen.places) for name, m in methods.items()},
@@ -160,6 +171,14 @@ def tell_unknown(name: str, categories: Mapping[int, str], dataset: Dataset) -> 
     if unknown and categories != CLASS_AGNOSTIC:
         words = f"{dataset.name} has no category {', '.join(map(repr, unknown))}"
         print(f"{name}: {words}; masks of these count for recall only", file=sys.stderr)
+
+
+def tell_uncounted(name: str, results: Results, dataset: Dataset) -> None:
+    """Say how many of labelled results are of no category of the data set's."""
+    of_none = [m for masks in results.values() for m in masks if m.category == NO_CATEGORY]
+    if of_none and are_labelled(results, dataset.categories):
+        words = f"{len(of_none):,} masks are of no category of {dataset.name}'s"
+        print(f"{name}: {words}; they count for recall only", file=sys.stderr)
 
 
 def tell_missing(name: str, without: int, number: int) -> None:

@@ -19,7 +19,6 @@ from instancefcn.apps.device_arguments import add_batch_argument, add_device_arg
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
-from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.formats.ledger import LEDGER, Ledger, digest_of
 from instancefcn.formats.plan import FORMATS, Plan
 from instancefcn.formats.prediction import Source
@@ -87,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"instancefcn propose: {line}", file=sys.stderr)
     sources = to_sources(found.images)
     predictor = _predictor(arguments)
-    plan = Plan.of(arguments, CLASS_AGNOSTIC)
+    plan = Plan.of(arguments, predictor.categories)
     names = [*plan.names_at_the_end(), *(name for each in sources for name in plan.names(each))]
     read = [*found.images, Path(arguments.model), *filter(None, [arguments.annotations])]
     require_apart((plan.folder / name for name in names), read)

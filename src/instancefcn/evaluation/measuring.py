@@ -20,7 +20,7 @@ from instancefcn.data.images import read_image
 from instancefcn.evaluation.coco_precision import CocoReport, judge_by_coco, summarize_by_coco
 from instancefcn.evaluation.precision import PrecisionReport, judge, summarize_precision
 from instancefcn.evaluation.recall import COUNTS, RecallReport, match, summarize
-from instancefcn.formats.coco.results import Results, ScoredMask
+from instancefcn.formats.coco.results import NO_CATEGORY, Results, ScoredMask
 
 Found = TypeVar("Found")
 
@@ -28,9 +28,6 @@ Method: TypeAlias = Callable[[Iterable[Path]], Iterable[Found]]
 """From image files to what is found on each, e.g. masks of its size, best first; in order, one
 after another.
 """
-
-NO_CATEGORY = -1
-"""Of masks that count for recall only: their category is none of the data set's."""
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from reprlib import repr as short
 
 from instancefcn.core.errors import UserError
 from instancefcn.formats.coco.reading import read_tables
 from instancefcn.formats.coco.records import LISTS, to_category
 
 
-def read_categories(path: Path) -> dict[int, str]:
-    """Names by id of a data set's "categories". Raises UserError, naming file and entry."""
+def read_categories(path: Path, needed: Sequence[str] = LISTS) -> dict[int, str]:
+    """Names by id of a data set's "categories". Raises UserError, naming file and entry.
+
+    needed: the lists that the file must have.
+    """
     found: dict[int, str] = {}
-    for entry in read_tables(path, LISTS, ("categories",)):
+    for entry in read_tables(path, needed, ("categories",)):
         try:
             category, name = to_category(entry.value)
         except UserError as error:
@@ -25,13 +27,6 @@ def read_categories(path: Path) -> dict[int, str]:
 
 
 def ids_by_name(categories: Mapping[int, str], others: Mapping[int, str]) -> dict[int, int]:
-    """Which of the others has the name of each of the categories that has one there.
-
-    Raises UserError for a name that two of the others have.
-    """
-    ids = {name: category for category, name in others.items()}
-    numbers = Counter(others.values())
-    for name in categories.values():
-        if numbers[name] > 1:
-            raise UserError(f"two categories are called {short(name)}; give each its own name")
-    return {category: ids[name] for category, name in categories.items() if name in ids}
+    """Which of the others each of the categories is: of those whose name one of them has."""
+    ids, numbers = {name: number for number, name in others.items()}, Counter(others.values())
+    return {number: ids[name] for number, name in categories.items() if numbers[name] == 1}

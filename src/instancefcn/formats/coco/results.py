@@ -15,14 +15,13 @@ from reprlib import repr as short
 from typing import Any, NamedTuple, TypeAlias
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
 from instancefcn.formats.coco.records import to_rle, whole
 
-NO_LABEL = -1
-"""The category of results that nobody labelled, where those of a data set are asked for."""
+NO_CATEGORY = -1
+"""Of masks that count for recall only: their category is none of the data set's."""
 
 
 class ScoredMask(NamedTuple):
@@ -55,24 +54,23 @@ def read_results(
     two must agree. A data set has ids of its own, so its images are found by their file's name.
 
     categories: of the data set that ``images`` are of. With them each result has one of these, or
-    ``NO_LABEL``: a results list names their ids, a data set their names. Without them a category
-    is whatever number the file has, 0 where it has none.
+    ``NO_CATEGORY``: a results list has their ids, a data set their names. Without them a category
+    is whatever number the file has, 0 where it has none. They change no ranking.
 
     Raises UserError, naming the file and the result, for whatever cannot be used: pycocotools
     would leave out results of unknown images, or count them as misses, without a word.
     """
     path, known = Path(path), _Images.of(images)
     names, entries = _opened(path)
-    labels = None if categories is None else _Labels.of(path, categories, names is None)
+    ids = None if categories is None else _evaluated_ids(path, categories)
     results: dict[int, list[tuple[int, ScoredMask]]] = defaultdict(list)
     for entry in entries:
         try:
             _require_result(entry.value)
             image = known.find(entry.value, names)
-            own = whole(entry.value.get("category_id")) or 0
-            category = labels.find(entry.value) if labels else own
-            mask = _to_scored_mask(entry.value, image, category)
-            results[image.image_id].append((own, mask))
+            own = whole(entry.value.get("category_id"))
+            mask = _to_scored_mask(entry.value, image, _category(own, ids))
+            results[image.image_id].append((own or 0, mask))
         except UserError as error:
             raise UserError(f"{path}: result {entry.place}: {error}") from error
     return {image_id: _ranked_by_category(found) for image_id, found in results.items()}
@@ -181,41 +179,25 @@ class _Images:
         )
 
 
-@dataclass(frozen=True)
-class _Labels:
-    """Which category of the evaluated data set each of a file's own is. names: of the file's."""
+def named_categories(path: Path) -> Mapping[int, str]:
+    """The names by which a file of results calls its categories; none for a results list, which
+    has ids only. Raises UserError, naming the file.
+    """
+    return {} if is_list(path) else read_categories(path, ("images", "annotations"))
 
-    ids: Mapping[int, int]
-    names: Mapping[int, str]
-    evaluated: Mapping[int, str]
 
-    @classmethod
-    def of(cls, path: Path, evaluated: Mapping[int, str], is_list: bool) -> _Labels:
-        """Raises UserError, naming the file, if two of the evaluated have a name that it has."""
-        if is_list:
-            return cls({category: category for category in evaluated}, {}, evaluated)
-        names = read_categories(path)
-        try:
-            ids = ids_by_name(names, evaluated)
-        except UserError as error:
-            raise UserError(f"{path}: of the evaluated {error}") from error
-        if not ids and {*names.values()} == {*CLASS_AGNOSTIC.values()}:
-            ids = dict.fromkeys(names, NO_LABEL)
-        return cls(ids, names, evaluated)
+def _category(own: int | None, ids: Mapping[int, int] | None) -> int:
+    """Of a result: the file's own, or what that is called by ``ids``."""
+    if ids is None:
+        return own or 0
+    return NO_CATEGORY if own is None else ids.get(own, NO_CATEGORY)
 
-    def find(self, record: dict[str, Any]) -> int:
-        """The category of a result. Raises UserError if it is none of the evaluated."""
-        given = record.get("category_id")
-        if given is None:
-            return NO_LABEL
-        own = whole(given)
-        if own is not None and own in self.ids:
-            return self.ids[own]
-        name = given if own is None else self.names.get(own, own)
-        raise UserError(
-            f"its category {short(name)} is none of the {len(self.evaluated)} of the evaluated "
-            "data set; give the annotations that the results were made for"
-        )
+
+def _evaluated_ids(path: Path, evaluated: Mapping[int, str]) -> Mapping[int, int]:
+    """Which of the evaluated categories each of a file's own is, if it is one."""
+    if is_list(path):
+        return {category: category for category in evaluated}
+    return ids_by_name(named_categories(path), evaluated)
 
 
 def _to_scored_mask(record: dict[str, Any], image: _Image, category: int) -> ScoredMask:

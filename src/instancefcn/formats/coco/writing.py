@@ -191,21 +191,17 @@ class ListedImages:
     def category_ids(self, categories: Mapping[int, str]) -> Mapping[int, int]:
         """What the file calls each category, by name; masks that nobody labelled keep their own.
 
-        Raises UserError, naming the categories, if the file lacks some.
+        Raises UserError, naming the first, if some have not one category of their name there.
         """
         if categories == CLASS_AGNOSTIC:
             return {category: category for category in categories}
-        listed = read_categories(self.path)
-        try:
-            ids = ids_by_name(categories, listed)
-        except UserError as error:
-            raise UserError(f"{self.path}: {error}") from error
+        ids = ids_by_name(categories, read_categories(self.path))
         lacking = [name for category, name in categories.items() if category not in ids]
         if lacking:
-            others = f", nor {len(lacking) - 1} more of the model's" if len(lacking) > 1 else ""
             raise UserError(
-                f"{self.path}: has no category {short(lacking[0])}{others}; add to its categories "
-                "what the model calls its labels, or leave --annotations out"
+                f"{self.path}: {len(lacking)} of the model's {len(categories)} labels, "
+                f"{short(lacking[0])} the first, have no category of their name there, or two; add "
+                "them to its categories, or leave --annotations out"
             )
         return ids
 
