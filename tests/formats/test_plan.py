@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,6 @@ from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.ledger import Ledger
 from instancefcn.formats.plan import Plan
 from predictions import NAMES, labelled, predicted
-
-
-def arguments(output: Path, annotations: Path | None = None, *formats: str) -> Namespace:
-    return Namespace(output=output, annotations=annotations, formats=formats or ("coco",))
 
 
 def listing(path: Path, *names: str) -> Path:
@@ -46,7 +41,7 @@ def carry_out(plan: Plan) -> None:
 
 
 def test_labels_come_out_of_the_notes_into_the_file_of_all_images(tmp_path: Path) -> None:
-    carry_out(Plan.of(arguments(tmp_path), NAMES))
+    carry_out(Plan.of(tmp_path, ["coco"], NAMES))
     dataset = CocoDataset(tmp_path / "proposals.json", "photos")
     assert dict(dataset.categories) == NAMES
     assert [i.category for i in dataset[0].instances] == labelled().labels.tolist()
@@ -58,7 +53,7 @@ def test_labels_come_out_of_the_notes_into_the_file_of_all_images(tmp_path: Path
 def test_results_have_the_annotations_ids_of_the_labels(tmp_path: Path) -> None:
     names = sorted(NAMES.values())
     annotations = listing(tmp_path / "instances.json", *names, "another")
-    carry_out(Plan.of(arguments(tmp_path / "out", annotations), NAMES))
+    carry_out(Plan.of(tmp_path / "out", ["coco"], NAMES, annotations))
     results: list[dict[str, Any]] = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [names[r["category_id"] - 100] for r in results] == labelled().names
     assert {r["image_id"] for r in results} == {7}
@@ -67,6 +62,6 @@ def test_results_have_the_annotations_ids_of_the_labels(tmp_path: Path) -> None:
 def test_a_label_that_the_annotations_lack_is_told_before_the_work_begins(tmp_path: Path) -> None:
     annotations = listing(tmp_path / "instances.json", "stop sign")
     with pytest.raises(UserError, match="8 of the model's 9 labels, 'person' the first"):
-        Plan.of(arguments(tmp_path, annotations), NAMES)
-    assert Plan.of(arguments(tmp_path, annotations, "png"), NAMES).joined is None
-    assert Plan.of(arguments(tmp_path, annotations), {1: "object"}).ids == {1: 1}
+        Plan.of(tmp_path, ["coco"], NAMES, annotations)
+    assert Plan.of(tmp_path, ["png"], NAMES, annotations).joined is None
+    assert Plan.of(tmp_path, ["coco"], {1: "object"}, annotations).ids == {1: 1}

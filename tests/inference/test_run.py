@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +30,7 @@ def begin(output: Path, failed: list[Path]) -> Run:
         except UserError:
             failed.append(image)
 
-    arguments = Namespace(output=output, annotations=None, formats=["coco", "png"])
-    plan = Plan.of(arguments, CLASS_AGNOSTIC)
+    plan = Plan.of(output, ["coco", "png"], CLASS_AGNOSTIC)
     ledger = Ledger(output)
     ledger.resume({"model": "small"}, plan.names_at_the_end())
     return Run(plan, ledger, caught)

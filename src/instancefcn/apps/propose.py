@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"instancefcn propose: {line}", file=sys.stderr)
     sources = to_sources(found.images)
     predictor = _predictor(arguments)
-    plan = Plan.of(arguments, predictor.categories)
+    plan = Plan.of(arguments.output, arguments.formats, predictor.categories, arguments.annotations)
     names = [*plan.names_at_the_end(), *(name for each in sources for name in plan.names(each))]
     read = [*found.images, Path(arguments.model), *filter(None, [arguments.annotations])]
     require_apart((plan.folder / name for name in names), read)

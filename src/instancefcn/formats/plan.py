@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -38,17 +37,25 @@ class Plan:
     ids: Mapping[int, int]
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace, categories: Mapping[int, str]) -> Plan:
-        """Raises UserError if --annotations cannot be used, or lacks one of the categories."""
-        listed = ListedImages(arguments.annotations) if arguments.annotations else None
-        joined = arguments.output / ("results.json" if listed else "proposals.json")
-        formats = dict.fromkeys(arguments.formats)
+    def of(
+        cls,
+        folder: Path,
+        formats: Sequence[str],
+        categories: Mapping[int, str],
+        annotations: Path | None = None,
+    ) -> Plan:
+        """formats: some of ``FORMATS``. annotations: a COCO file that lists the images.
+
+        Raises UserError if the annotations cannot be used, or lack one of the categories.
+        """
+        listed = ListedImages(annotations) if annotations else None
         writers = {writer.name: writer for writer in WRITERS}
-        per_image = [writers[name] for name in formats if name in writers]
+        per_image = [writers[name] for name in dict.fromkeys(formats) if name in writers]
         if "coco" not in formats:
-            return cls(arguments.output, per_image, None, listed, categories, {})
+            return cls(folder, per_image, None, listed, categories, {})
+        joined = folder / ("results.json" if listed else "proposals.json")
         ids = listed.category_ids(categories) if listed else {}
-        return cls(arguments.output, per_image, joined, listed, categories, ids)
+        return cls(folder, per_image, joined, listed, categories, ids)
 
     def names(self, source: Source) -> list[str]:
         """Of an image's files, relative to the folder."""
