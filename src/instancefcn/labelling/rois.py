@@ -56,6 +56,15 @@ class Rois:
         return pooled
 
 
+def joined(parts: Sequence[Rois]) -> Rois:
+    """The rois of several images as one, in order."""
+    return Rois(
+        torch.cat([part.image for part in parts]),
+        torch.cat([part.boxes for part in parts]),
+        torch.cat([part.masks for part in parts]),
+    )
+
+
 def rois_of(proposals: Proposals, look: Look) -> Rois:
     """The proposals as one look's input shows them: it is image 0 of a batch of one."""
     logits, windows = proposals.logits, proposals.windows
