@@ -37,7 +37,7 @@ class RoiSampling:
     out of range.
     """
 
-    per_image: int = 64
+    per_image: int = 32
     foreground: float = 0.25
     overlap: float = 0.5
     mined: int = 2
