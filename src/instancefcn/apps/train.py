@@ -16,6 +16,7 @@ from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
 from instancefcn.data.checks import require_sound
+from instancefcn.training.categories import require_shown
 from instancefcn.training.loop import Step
 from instancefcn.training.processes import ends_of_others_told, first_alone
 from instancefcn.training.readiness import require_ready
@@ -64,6 +65,8 @@ def prepare(read: ReadRecipe, folder: Path) -> None:
     for dataset in [*read.recipe.train, *read.recipe.evaluate]:
         for line in require_sound(dataset):
             print(line, file=sys.stderr)
+    if unshown := require_shown(read.recipe.network, read.recipe.train):
+        print(unshown, file=sys.stderr)
     keep_recipe(folder, read.text)
 
 

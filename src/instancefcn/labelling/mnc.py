@@ -44,7 +44,7 @@ class MncLabeller(Labeller):
         self.score = nn.Linear(2 * hidden, 1 + num_categories)
 
     def forward(self, encoded: Sequence[Tensor], rois: Rois) -> Tensor:
-        pooled = rois.pooled(self.neck(encoded), self.neck.stride, CELLS)
+        pooled = rois.pooled(self.neck(encoded), self.neck.stride)
         masked = pooled * rois.masks[:, None].to(pooled.dtype)
         box, mask = (F.max_pool2d(features, 2).flatten(1) for features in (pooled, masked))
         logits: Tensor = self.score(torch.cat((self.box_path(box), self.mask_path(mask)), 1))

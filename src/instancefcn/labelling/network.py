@@ -34,3 +34,8 @@ class LabelledNetwork(InstanceFCN):
         self.categories = dict(sorted(categories.items()))
         backbone = self.backbone
         self.labeller = labeller(backbone.encoded_channels, backbone.strides, len(categories))
+
+
+def is_labeller(name: str) -> bool:
+    """Is a weight of a ``LabelledNetwork`` the labeller's?"""
+    return name.startswith("labeller.")

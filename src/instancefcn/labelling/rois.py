@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from instancefcn.core.candidates import cell_boxes
 from instancefcn.core.errors import UserError
@@ -45,15 +44,49 @@ class Rois:
     def to(self, device: torch.device) -> Rois:
         return Rois(self.image.to(device), self.boxes.to(device), self.masks.to(device))
 
-    def pooled(self, features: Tensor, stride: int, cells: int) -> Tensor:
-        """Features (B, C, h, w) at a stride -> (n, C, cells, cells) under the boxes: one bilinear
-        look at the centre of each cell.
+    def pooled(self, features: Tensor, stride: int) -> Tensor:
+        """Features (B, C, h, w) at a stride -> (n, C, CELLS, CELLS): under the centre of each cell
+        of the boxes, between the centres of the features.
+
+        The same as torchvision's roi_align with one sample a cell, as products of matrices: its
+        backward pass on a CPU takes ten times as long.
         """
-        boxes = torch.cat((self.image[:, None].to(self.boxes.dtype), self.boxes), 1)
-        pooled: Tensor = roi_align(
-            features, boxes.to(features.dtype), cells, 1 / stride, 1, aligned=True
-        )
-        return pooled
+        x, y = (self._centres(axis) / stride - 0.5 for axis in (0, 1))
+        height, width = features.shape[2:]
+        parts = []
+        for image in range(len(features)):
+            mine = (self.image == image).nonzero()[:, 0]
+            down = between(y[mine], height).to(features.dtype)
+            across = between(x[mine], width).to(features.dtype)
+            rows = torch.einsum("nih,chw->nicw", down, features[image])
+            parts.append(torch.einsum("nicw,njw->ncij", rows, across))
+        order = self.image.argsort(stable=True)
+        return torch.cat(parts)[order.argsort()]
+
+    def _centres(self, axis: int) -> Tensor:
+        """Of the cells along x (0) or y (1), in pixels: (n, CELLS)."""
+        first, last = self.boxes[:, axis, None], self.boxes[:, axis + 2, None]
+        cell = (torch.arange(CELLS, device=first.device) + 0.5) / CELLS
+        return first + (last - first) * cell
+
+
+def between(places: Tensor, size: int) -> Tensor:
+    """What each of ``size`` values in a row weighs at places (n, k) between them: (n, k, size).
+
+    Value i lies at i; beyond the first and the last these hold on. Each place's weights sum to 1.
+    """
+    inside = places.clamp(0, size - 1)
+    distance = inside[..., None] - torch.arange(size, device=places.device)
+    return (1 - distance.abs()).clamp(min=0)
+
+
+def joined(parts: Sequence[Rois]) -> Rois:
+    """The rois of several images as one, in order."""
+    return Rois(
+        torch.cat([part.image for part in parts]),
+        torch.cat([part.boxes for part in parts]),
+        torch.cat([part.masks for part in parts]),
+    )
 
 
 def rois_of(proposals: Proposals, look: Look) -> Rois:
