@@ -22,11 +22,11 @@ PUBLIC = ["Predictor", "Proposals", "load_model"]
 SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "Predictor": (
         instancefcn.Predictor.__init__,
-        ["self", "engine", "settings", "batch"],
+        ["self", "engine", "settings", "batch", "labels"],
     ),
     "Predictor.from_pretrained": (
         instancefcn.Predictor.from_pretrained,
-        ["name", "sides", "selection", "device", "batch", "trust"],
+        ["name", "sides", "selection", "device", "batch", "trust", "labels"],
     ),
     "Predictor()": (instancefcn.Predictor.__call__, ["self", "image"]),
     "Predictor.at": (instancefcn.Predictor.at, ["self", "image", "x", "y"]),

@@ -18,7 +18,11 @@ from rich.console import Console
 
 from instancefcn.apps.dataset_arguments import add_dataset_arguments, named_dataset
 from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
-from instancefcn.apps.model_arguments import add_trust_argument, trusted
+from instancefcn.apps.model_arguments import (
+    add_labels_argument,
+    add_trust_argument,
+    trusted,
+)
 from instancefcn.apps.numbers import count
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file, writing
@@ -79,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="measure these COCO results, or this COCO data set with scores, too",
     )
+    add_labels_argument(parser)
     add_trust_argument(parser)
     parser.add_argument("--sides", type=count, nargs="+", help="the shorter sides models look at")
     add_device_argument(parser)
@@ -147,6 +152,7 @@ def model_method(
         device=arguments.device,
         batch=arguments.batch,
         trust=trusted(arguments),
+        labels=arguments.labels,
     )
 
     def method(images: Iterable[Path]) -> Iterator[Sequence[ScoredMask]]:

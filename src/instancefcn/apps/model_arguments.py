@@ -1,4 +1,4 @@
-"""``--trust``, which every command that builds a network from a file takes."""
+"""What commands that build a network from a file take: ``--trust`` and ``--no-labels``."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def trusted(arguments: argparse.Namespace) -> tuple[str, ...]:
     if arguments.trust and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     return tuple(arguments.trust)
+
+
+def add_labels_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-labels",
+        dest="labels",
+        action="store_false",
+        help="masks alone, though the model can label them",
+    )

@@ -16,7 +16,11 @@ from rich.console import Console
 from rich.progress import track
 
 from instancefcn.apps.device_arguments import add_batch_argument, add_device_argument
-from instancefcn.apps.model_arguments import add_trust_argument, trusted
+from instancefcn.apps.model_arguments import (
+    add_labels_argument,
+    add_trust_argument,
+    trusted,
+)
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
 from instancefcn.formats.ledger import LEDGER, Ledger, digest_of
@@ -63,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a COCO file that lists the images: write results with its image ids",
     )
+    add_labels_argument(parser)
     add_trust_argument(parser)
     add_device_argument(parser)
     add_batch_argument(parser)
@@ -133,7 +138,10 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
         device=arguments.device,
         batch=arguments.batch,
         trust=trusted(arguments),
+        labels=arguments.labels,
     )
+    if predictor.categories is not CLASS_AGNOSTIC:
+        return _with_limits(predictor, arguments)
     if arguments.min_score is not None:
         predictor = predictor.with_selection(min_score=arguments.min_score)
     if arguments.top is not None:
@@ -142,6 +150,13 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
         windows = max(settings.selection.windows_per_side, enough)
         predictor = predictor.with_selection(top=arguments.top, windows_per_side=windows)
     return predictor
+
+
+def _with_limits(predictor: Predictor, arguments: argparse.Namespace) -> Predictor:
+    """Of labelled masks: as many proposals as before are labelled, fewer or more come out."""
+    limits = {"top": arguments.top, "min_score": arguments.min_score}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return predictor.with_labelling(**given)
 
 
 def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -> Mapping[str, Any]:
@@ -154,6 +169,7 @@ def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -
         "--min-score": selection.pop("min_score"),
         "--top": selection,
         "set of labels": categories,
+        "way of labelling": asdict(predictor.settings.labelling),
     }
 
 

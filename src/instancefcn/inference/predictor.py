@@ -100,6 +100,12 @@ class Predictor:
         settings = replace(self.settings, selection=selection)
         return Predictor(self.engine, settings, self.batch, labels=self.labels)
 
+    def with_labelling(self, **changes: Any) -> Predictor:
+        """The same predictor, some values of its ``Labelling`` changed."""
+        labelling = replace(self.settings.labelling, **changes)
+        settings = replace(self.settings, labelling=labelling)
+        return Predictor(self.engine, settings, self.batch, labels=self.labels)
+
     @property
     def categories(self) -> Mapping[int, str]:
         """The names, by id, of what its proposals are labelled with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.types import is_name
 from instancefcn.labelling.labeller import Labeller
 from instancefcn.network.fcn import InstanceFCN
 
@@ -25,15 +26,22 @@ class LabelledNetwork(InstanceFCN):
         self, network: InstanceFCN, labeller: MakeLabeller, categories: Mapping[int, str]
     ) -> None:
         super().__init__(network.backbone, [*network._branches()])
-        if not categories:
-            raise UserError("categories: none; name those that the labeller tells apart")
-        if len(set(categories.values())) < len(categories):
-            raise UserError(
-                f"categories: two of {dict(categories)} have one name; give each its own"
-            )
+        _check(categories)
         self.categories = dict(sorted(categories.items()))
         backbone = self.backbone
         self.labeller = labeller(backbone.encoded_channels, backbone.strides, len(categories))
+
+
+def _check(categories: Mapping[int, str]) -> None:
+    if not categories:
+        raise UserError("categories: none; name those that the labeller tells apart")
+    for name in categories.values():
+        if not is_name(name):
+            raise UserError(f"categories: {name!r} is no name; give a text of one line")
+    names = list(categories.values())
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"categories: two are called {twice[0]!r}; give each its own name")
 
 
 def is_labeller(name: str) -> bool:

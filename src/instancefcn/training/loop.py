@@ -65,12 +65,10 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     plain_optimizer = recipe.optimizer(parameter_groups(network))
     rates = [group["lr"] for group in plain_optimizer.param_groups]
     rates[1] *= recipe.pretrained_rate
-    plain_step = step_of(recipe)
-    step, optimizer = fabric.setup(plain_step, plain_optimizer)
+    step, optimizer = fabric.setup(learnt := step_of(recipe), plain_optimizer)
     state = TrainingState(network, average, plain_optimizer, fabric.strategy.precision)
     done = state.restore(checkpoint) if checkpoint.exists() else 0
 
-    names = plain_step.names()
     patience = Patience(OVERFLOWS if recipe.precision == "16-mixed" else 0)
     begun = time.perf_counter()
     for number, parts in enumerate(batches(recipe, fabric, done), start=done + 1):
@@ -90,7 +88,7 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
         seconds = time.perf_counter() - begun
         shipped = average.module
         assert isinstance(shipped, InstanceFCN)
-        values = {name: float(mean) for name, mean in zip(names, means, strict=True)}
+        values = {name: float(mean) for name, mean in zip(learnt.names(), means, strict=True)}
         yield Step(number, values, rates[0] * factor, recipe.batch / seconds), shipped
         if fabric.is_global_zero and (number % recipe.save_every == 0 or number == recipe.steps):
             state.save(checkpoint, number)
