@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
+from instancefcn.labelling.mnc import MncLabeller
+from instancefcn.labelling.network import LabelledNetwork, MakeLabeller
+from instancefcn.labelling.rois import CELLS, Rois
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
@@ -97,6 +101,27 @@ def small_network(seed: int = 0) -> InstanceFCN:
             for m, maps, centres in ((11, [0], [1]), (21, [0, 1], [2, 3]))
         ],
     )
+
+
+CATEGORIES = {3: "cat", 7: "dog"}
+
+
+def labelled_network(
+    labeller: MakeLabeller | None = None, categories: Mapping[int, str] = CATEGORIES, seed: int = 0
+) -> LabelledNetwork:
+    """``small_network`` with a small labeller, by default MNC's."""
+    network = small_network(seed)
+    labeller = labeller or partial(MncLabeller, width=8, hidden=16)
+    return LabelledNetwork(network, labeller, categories)
+
+
+def random_rois(image: Sequence[int], height: int, width: int, seed: int = 0) -> Rois:
+    """A roi of each of these images, within height x width pixels, its mask random."""
+    generator = torch.Generator().manual_seed(seed)
+    ends = torch.rand(len(image), 2, 2, generator=generator).sort(1).values
+    boxes = (ends * torch.tensor([width, height])).flatten(1)
+    masks = torch.rand(len(image), CELLS, CELLS, generator=generator)
+    return Rois(torch.tensor(image, dtype=torch.int64), boxes, masks)
 
 
 def propose(

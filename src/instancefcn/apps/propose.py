@@ -23,6 +23,7 @@ from instancefcn.apps.model_arguments import (
 )
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.formats.ledger import LEDGER, Ledger, digest_of
 from instancefcn.formats.plan import FORMATS, Plan
 from instancefcn.formats.prediction import Source

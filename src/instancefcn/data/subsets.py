@@ -111,6 +111,10 @@ class Recategorised:
         """See ``Dataset.problems``."""
         return self.dataset.problems(decode)
 
+    def require_same_names(self) -> None:
+        """Raises UserError as an image would; reads none."""
+        _ = self._ids
+
     @cached_property
     def _ids(self) -> Mapping[int, int]:
         theirs = self.dataset.categories

@@ -57,7 +57,8 @@ def labelled(
     boxes = cell_boxes(proposals.logits, proposals.windows, proposals.height, proposals.width)
     weight = proposals.scores.clamp(min=0)[:, None] ** labelling.objectness
     scores = logits.softmax(1)[:, 1:] * weight
-    mask, place = (scores >= labelling.min_score).nonzero(as_tuple=True)
+    least = max(labelling.min_score, torch.finfo(scores.dtype).tiny)
+    mask, place = (scores >= least).nonzero(as_tuple=True)
     flat = scores[mask, place]
     order = flat.argsort(descending=True, stable=True)
     mask, place, flat = mask[order], place[order], flat[order]

@@ -19,7 +19,7 @@ class LabelledNetwork(InstanceFCN):
     network: what finds masks. labeller: what labels them; in a recipe its class and arguments, the
     encoder's own and the number of categories apart. categories: their names by id, as data sets
     have them; the labeller's outputs are in the order of the ids, after background. A recipe that
-    leaves them out takes those of the data sets that it trains on.
+    gives none, {}, takes those of its first data set.
     """
 
     def __init__(

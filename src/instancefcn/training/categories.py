@@ -45,14 +45,18 @@ def to_train_on(network: InstanceFCN, datasets: Sequence[Dataset]) -> list[Datas
 
 
 def require_shown(network: InstanceFCN, datasets: Sequence[Dataset]) -> str | None:
-    """A line on categories that no object shows, None if there are none. Reads all annotations.
+    """A line on categories that no object shows, None if there are none. Reads annotations
+    until each was seen.
 
     Raises UserError if the data sets name other categories than the network, or show none at all.
     """
     if not isinstance(network, LabelledNetwork):
         return None
+    train = [Recategorised(dataset, network.categories) for dataset in datasets]
+    for dataset in train:
+        dataset.require_same_names()
     left = set(network.categories)
-    for dataset in to_train_on(network, datasets):
+    for dataset in train:
         for index in range(len(dataset)):
             left -= {i.category for i in dataset[index].instances if not i.crowd}
             if not left:

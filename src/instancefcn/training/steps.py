@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from instancefcn.inference.ranking import Selection, best_of
 from instancefcn.inference.windows import candidates_of
 from instancefcn.labelling.network import LabelledNetwork
-from instancefcn.labelling.rois import Rois
+from instancefcn.labelling.rois import Rois, joined
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.training.rois import Objects, RoiSampling, drawn_rois, mined
 
@@ -72,9 +72,7 @@ class LabelStep(nn.Module):
             found = candidates_of(levels, size[0], size[1], self.selection, index)
             found = best_of(found, self.selection)
             drawn.append(drawn_rois(found, of_image, self.sampling, index))
-        rois = Rois(
-            *(torch.cat(parts) for parts in zip(*(vars(r).values() for r, _ in drawn), strict=True))
-        )
+        rois = joined([rois for rois, _ in drawn])
         return rois, torch.cat([labels for _, labels in drawn])
 
 
