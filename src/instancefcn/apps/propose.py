@@ -140,7 +140,7 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
         trust=trusted(arguments),
         labels=arguments.labels,
     )
-    if predictor.categories is not CLASS_AGNOSTIC:
+    if predictor.labels:
         return _with_limits(predictor, arguments)
     if arguments.min_score is not None:
         predictor = predictor.with_selection(min_score=arguments.min_score)
