@@ -16,7 +16,7 @@ from instancefcn.data.subsets import Every
 from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
 
-SHAPES = ["{folder}/instances.json", "--images", "{folder}"]
+SHAPES = ["--data", "{folder}/instances.json"]
 
 
 @pytest.fixture(scope="module", name="annotations")
@@ -46,7 +46,7 @@ def test_perfect_results_have_full_recall(
 ) -> None:
     results = perfect_results(annotations, tmp_path)
     output = tmp_path / "out"
-    arguments = [str(annotations), "--images", str(annotations.parent), "--results", str(results)]
+    arguments = ["--data", str(annotations), "--results", str(results)]
     assert main(["evaluate", *arguments, "--output", str(output)]) == 0
     figures = json.loads((output / "recall.json").read_text())
     assert (figures["images"], figures["objects"]["all"]) == (3, 6)
@@ -60,7 +60,7 @@ def test_perfect_results_have_full_recall(
 def test_a_model_is_measured_beside_results(annotations: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "tiny.safetensors")
     output = tmp_path / "out"
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     results = perfect_results(annotations, tmp_path)
     assert main(["evaluate", *arguments, "--results", str(results), "--output", str(output)]) == 0
     methods = json.loads((output / "recall.json").read_text())["methods"]
@@ -70,14 +70,14 @@ def test_a_model_is_measured_beside_results(annotations: Path, tmp_path: Path) -
 
 def test_limit_takes_the_first_images(annotations: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "tiny.safetensors")
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     assert main(["evaluate", *arguments, "--limit", "1", "--output", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "recall.json").read_text())["images"] == 1
 
 
 def test_limit_takes_results_of_all_images(annotations: Path, tmp_path: Path) -> None:
     results = perfect_results(annotations, tmp_path)
-    arguments = [str(annotations), "--images", str(annotations.parent), "--results", str(results)]
+    arguments = ["--data", str(annotations), "--results", str(results)]
     assert main(["evaluate", *arguments, "--limit", "2", "--output", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "recall.json").read_text())
     assert (figures["images"], figures["methods"]["perfect"][0]["AR"]["all"]) == (2, 1)
@@ -86,7 +86,7 @@ def test_limit_takes_results_of_all_images(annotations: Path, tmp_path: Path) ->
 def test_runs_are_called_by_their_folders(annotations: Path, tmp_path: Path) -> None:
     """And by whole paths where these are the same."""
     models = [write_model(tmp_path / run / "model.safetensors") for run in ("a", "b", "c/b")]
-    arguments = [str(annotations), "--images", str(annotations.parent)]
+    arguments = ["--data", str(annotations)]
     arguments += [word for model in models for word in ("--model", str(model))]
     assert main(["evaluate", *arguments, "--limit", "1", "--output", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "recall.json").read_text())
@@ -106,7 +106,7 @@ def test_images_trained_on_are_left_out(
     half = Every(whole, 2)
     model = write_model(tmp_path / "tiny.safetensors", {KEY: [entry(half, thumbnails(half))]})
     results = perfect_results(annotations, tmp_path)
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     arguments += ["--results", str(results), "--output", str(tmp_path)]
     assert main(["evaluate", *arguments]) == 0
     error = capsys.readouterr().err
@@ -128,7 +128,7 @@ def test_nothing_left_to_measure_on_is_one_line(
 ) -> None:
     whole = CocoDataset(annotations, annotations.parent)
     model = write_model(tmp_path / "tiny.safetensors", {KEY: [entry(whole, thumbnails(whole))]})
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     assert main(["evaluate", *arguments]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"instancefcn evaluate: error: {whole.name}: a model was trained on all images of it "
@@ -140,7 +140,7 @@ def test_a_model_that_does_not_say_is_told(
     annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = write_model(tmp_path / "tiny.safetensors")
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     assert main(["evaluate", *arguments, "--limit", "1"]) == 0
     assert f"{model}: its file does not say on which images it" in capsys.readouterr().err
 
@@ -148,7 +148,7 @@ def test_a_model_that_does_not_say_is_told(
 def test_all_files_are_opened_before_any_is_measured(annotations: Path, tmp_path: Path) -> None:
     model, broken = write_model(tmp_path / "tiny.safetensors"), tmp_path / "broken.json"
     broken.write_text("[")
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     arguments += ["--results", str(broken), "--output", str(tmp_path / "out")]
     assert main(["evaluate", *arguments]) == 2
     assert not list((tmp_path / "out").iterdir())
@@ -157,14 +157,14 @@ def test_all_files_are_opened_before_any_is_measured(annotations: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{folder}/none.json"], "no such file or folder"),
-        (["{folder}/instances.json", "--images", "{folder}", "--model", "x"], "x: no such model"),
+        (["--data", "{folder}/none.json"], "name the data set with --data"),
+        (["--data", "{folder}/instances.json", "--model", "x"], "x: no such model"),
         (
-            ["{folder}/instances.json", "--images", "{folder}", "--results", "{folder}/1.png"],
+            ["--data", "{folder}/instances.json", "--results", "{folder}/1.png"],
             "1.png",
         ),
         (
-            ["{folder}/instances.json", "--images", "{folder}", "--output", "{folder}/1.png"],
+            ["--data", "{folder}/instances.json", "--output", "{folder}/1.png"],
             "1.png",
         ),
     ],
@@ -184,7 +184,7 @@ def test_a_mistake_is_one_line(
 def test_a_number_below_one_is_refused(
     annotations: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [str(annotations), "--images", str(annotations.parent)]
+    arguments = ["--data", str(annotations)]
     with pytest.raises(SystemExit) as info:
         main(["evaluate", *arguments, *words])
     assert info.value.code == 2

@@ -71,3 +71,23 @@ def test_an_optimizer_that_does_not_train_is_one_line(optimizer: str, reason: st
     require_optimizer(read_recipe("general").recipe)
     for name, tensor in recipe.network.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize("value", ["--network.channels=0", "--network.channels=-3"])
+def test_a_layer_without_channels_is_one_line(
+    value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Torch only warns of the first: a warning is an error in tests."""
+    assert main(["train", "general", value]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"instancefcn train: error: general with {value}: ")
+
+
+def test_data_that_were_not_named_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "finetune", "--accelerator", "cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    expected = "data: no such file or folder; name the data set with --data"
+    assert line == f"instancefcn train: error: {expected}"

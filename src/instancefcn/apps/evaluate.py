@@ -1,4 +1,4 @@
-"""``instancefcn evaluate DATASET``: mask AR of a model, or of any method's results."""
+"""``instancefcn evaluate --data PATH``: mask AR of a model, or of any method's results."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file, writing
+from instancefcn.core.words import counted
 from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union
@@ -113,7 +114,7 @@ def model_method(model: str, arguments: argparse.Namespace) -> Method:
 
 def tell_missing(name: str, without: int, number: int) -> None:
     if without:
-        words = f"{without:,} of {number:,} images have no result; their objects are missed"
+        words = f"no result of {without:,} of {counted(number, 'image')}; their objects are missed"
         print(f"{name}: {words}", file=sys.stderr)
 
 
@@ -145,7 +146,7 @@ def choose_images(
                 f"{dataset.name}: a model was trained on all images of it ({chosen.trained:,}); "
                 "measure on others, or give --include-trained"
             )
-        words = f"left out {chosen.trained:,} images that a model was trained on"
+        words = f"left out {counted(chosen.trained, 'image')} that a model was trained on"
         print(f"{dataset.name}: {words}; --include-trained takes them in", file=sys.stderr)
     return chosen
 

@@ -25,6 +25,7 @@ from instancefcn.apps.plan import FORMATS, Plan
 from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.core.words import counted
 from instancefcn.formats.coco.writing import ImageMasks, data_set, results_list
 from instancefcn.formats.prediction import Source
 from instancefcn.inference.predicting import predictions_of
@@ -123,12 +124,12 @@ class Work:
         total = len(sources) + self.failures.number
         todo = self._without_done(sources)
         before, start = len(self.done), time.perf_counter()
-        with ending_with(lambda: f"{len(self.done)} of {total} images are done; {REST}"):
+        with ending_with(lambda: f"{len(self.done)} of {counted(total, 'image')} done; {REST}"):
             self._do(todo, predictor)
             self._finish()
         seconds = (time.perf_counter() - start) / max(1, len(todo))
         masks = sum(done.number for _, done in self.done.values())
-        words = [f"{len(self.done)} of {total} images", f"{masks} masks"]
+        words = [f"{len(self.done)} of {counted(total, 'image')}", counted(masks, "mask")]
         words += [f"{seconds:.2f} s an image"] if todo else []
         words += [f"{before} done before"] if before else []
         words += [f"{self.failures.number} failed"] if self.failures.number else []

@@ -30,7 +30,7 @@ from instancefcn.data.stream import Augmentation
 from instancefcn.inference.settings import Inference
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.trust import shown
-from instancefcn.network.typed import dumped, parse, plain_parser
+from instancefcn.network.typed import dumped, make, parse, plain_parser
 from instancefcn.training.layers import Values, fill_in, lay_all, read_layer, words_to_layers
 from instancefcn.training.schedules import Schedule
 from instancefcn.training.targets import Matching, WindowSampling
@@ -161,8 +161,8 @@ def read_recipe(
 
 def _built(parser: ArgumentParser, typed: Namespace, where: str) -> Recipe:
     try:
-        built = parser.instantiate(typed)
-        return Recipe(**{name: built[name] for name in Recipe.__dataclass_fields__})
+        made = make(parser, typed)
+        return Recipe(**{name: made[name] for name in Recipe.__dataclass_fields__})
     except (UserError, RuntimeError) as error:  # torch's word for a layer of -3 channels
         raise UserError(f"{where}: {' '.join(str(error).split())}") from None
 
