@@ -324,7 +324,7 @@ def test_other_images_do_not_replace_the_masks_of_these(
     before = content(tmp_path / "out")
     for words in ((), ("--resume",)):
         assert propose("--formats", "coco", *words, paths=(second,)) == 2
-        assert f"holds the masks of 1 other images, {first} the first" in capsys.readouterr().err
+        assert f"holds the masks of 1 other image, {first} the first" in capsys.readouterr().err
         assert content(tmp_path / "out") == before
     assert propose("--formats", "coco", "--resume", paths=(first, second)) == 0
     assert propose("--formats", "coco", "--overwrite", paths=(second,)) == 0
