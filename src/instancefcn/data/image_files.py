@@ -56,8 +56,8 @@ def opened(path: Path | str) -> Iterator[ImageFile.ImageFile]:
     Whatever goes wrong in the block is a UserError that names the file.
     """
     if not isfile(path):
-        what = "a link to nothing, a folder or a pipe" if lexists(path) else "no such file"
-        raise UserError(f"{path}: {what}; check the path")
+        there = ", but a folder, a pipe or a link to nothing" if lexists(path) else ""
+        raise UserError(f"{path}: no such file{there}; check the path")
     if Path(path).stat().st_size == 0:
         raise UserError(f"{path}: the file is empty; copy or export it again")
     try:
