@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     (name,) = method_names([Path(arguments.model)]).values()
     known = recorded(read_card(arguments.model), arguments.model)
     predictors = {
-        f"{name}, {' '.join(map(str, predictor.sides))}": predictor
+        f"{name}, {' '.join(map(str, predictor.settings.sides))}": predictor
         for predictor in (
             Predictor.from_pretrained(arguments.model, [arguments.side]),
             Predictor.from_pretrained(arguments.model),

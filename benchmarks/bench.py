@@ -26,6 +26,7 @@ from instancefcn.formats.voc import VocDataset
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import PAPER_SIDES
+from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
 from instancefcn.network.fcn import InstanceFCN
@@ -64,7 +65,8 @@ class Configuration:
 
     def predictor(self) -> Predictor:
         if self.model is None:
-            return Predictor(TorchEngine(paper_network()), self.sides or PAPER_SIDES, PAPER)
+            settings = Inference(self.sides or PAPER_SIDES, PAPER)
+            return Predictor(TorchEngine(paper_network()), settings)
         return Predictor.from_pretrained(self.model, self.sides)
 
 
@@ -151,7 +153,7 @@ def measure(configuration: Configuration, paths: Sequence[Path], repeats: int) -
     predictor = configuration.predictor()
     runs = [[run(predictor, path) for _ in range(1 + repeats)][1:] for path in paths]
     return Cost(
-        sides=predictor.sides,
+        sides=predictor.settings.sides,
         seconds=np.median([[seconds for seconds, _ in photo] for photo in runs], axis=1),
         memory=peak_memory(),
         libraries=libraries,
@@ -161,7 +163,7 @@ def measure(configuration: Configuration, paths: Sequence[Path], repeats: int) -
 
 def run(predictor: Predictor, path: Path) -> tuple[NDArray[np.float64], int]:
     """The seconds of each of ``STAGES`` for a photo, and the number of its masks."""
-    engine, selection = predictor.engine, predictor.selection
+    engine, selection = predictor.engine, predictor.settings.selection
     assert isinstance(engine, TorchEngine)
     marks = [perf_counter()]
     pixels = read_image(path)

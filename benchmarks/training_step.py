@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 from instancefcn.core.types import Sample
 from instancefcn.evaluation.report import markdown_table
 from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.head import Targets
 from instancefcn.network.presets import PyramidNetwork
 from instancefcn.training.batches import Batch, Collate
-from instancefcn.training.loop import TrainingStep
+from instancefcn.training.steps import TrainingStep
 from instancefcn.training.targets import Matching, WindowSampling
 
 SIDE, BATCH = 384, 8
@@ -95,14 +96,14 @@ def disc_sample(objects: int, rng: np.random.Generator, seed: int) -> Sample:
     )
 
 
-def forward_and_back(step: TrainingStep, batch: Batch) -> None:
+def forward_and_back(step: TrainingStep, batch: Batch[Targets]) -> None:
     step.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
         terms = step(batch.images, lambda: batch.targets)
     terms.sum().backward()
 
 
-def step_seconds(step: TrainingStep, loader: Iterable[list[Batch]]) -> Iterator[float]:
+def step_seconds(step: TrainingStep, loader: Iterable[list[Batch[Targets]]]) -> Iterator[float]:
     """From one batch to the next, waiting included, for as many steps as ``alone`` had."""
     begun = perf_counter()
     for (batch,) in islice(loader, STEPS):

@@ -18,7 +18,7 @@ from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
 from differences import SEARCH, Results
 from experiments import EXPERIMENTS, Run, first_run, overlap, recipe_of, run_of, train, trained
-from instancefcn.apps.selective_search import Task, search, search_images
+from instancefcn.apps.selective_search import Task, ids_for, search, search_images
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
@@ -221,7 +221,7 @@ def measure_search(dev: DevSet, runs: Path, seed: int) -> Measured:
         with timed(f"{SEARCH}, seed {seed}, on {dataset.name}"):
             words = f"searching {dataset.name}"
             found = search_images(dataset, len(dataset), STRATEGY, seed, words)
-        write_results(path, found, min(dataset.categories, default=1))
+        write_results(path, found, ids_for(dataset))
     return measured(path, dev, partial(kept, path))
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from instancefcn.core.assembling import assemble
-from instancefcn.core.grid import Grid
+from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.types import Sample
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
+from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
 from instancefcn.network.backbones import FeaturePyramid
@@ -35,8 +34,12 @@ def make_level(
     k: int = 1,
 ) -> Level:
     """A level as the score-map head makes it: maps (B, k * k, H, W), objectness (B, h, w)."""
+
+    def fill(maps: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        return assemble(maps, windows, grid.m, k)
+
     grid = Grid(objectness.shape[1], objectness.shape[2], cell, m, step)
-    return Level(grid, maps, objectness, partial(assemble, k=k))
+    return Level(grid, maps, objectness, fill)
 
 
 def make_grid(height: int, width: int, *, m: int = 5, step: int = 1) -> Grid:
@@ -105,6 +108,12 @@ def propose(
 
 
 def predictor_of(
-    network: InstanceFCN, sides: Sequence[int], *args: Any, **kwargs: Any
+    network: InstanceFCN,
+    sides: Sequence[int],
+    selection: Selection | None = None,
+    *,
+    longest: float = 2.5,
+    batch: int = 1,
 ) -> Predictor:
-    return Predictor(TorchEngine(network), sides, *args, **kwargs)
+    settings = Inference(tuple(sides), selection or Selection(), longest)
+    return Predictor(TorchEngine(network), settings, batch)

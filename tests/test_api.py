@@ -22,7 +22,7 @@ PUBLIC = ["Predictor", "Proposals", "load_model"]
 SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "Predictor": (
         instancefcn.Predictor.__init__,
-        ["self", "engine", "sides", "selection", "longest", "batch"],
+        ["self", "engine", "settings", "batch"],
     ),
     "Predictor.from_pretrained": (
         instancefcn.Predictor.from_pretrained,
@@ -35,7 +35,10 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "Proposals.save": (instancefcn.Proposals.save, ["self", "path"]),
     "Proposals": (
         instancefcn.Proposals.__init__,
-        ["self", "scores", "windows", "logits", "level", "height", "width", "answers"],
+        [
+            *("self", "scores", "windows", "logits", "level", "height", "width", "answers"),
+            *("categories", "labels"),
+        ],
     ),
     "load_model": (instancefcn.load_model, ["name", "trust"]),
 }

@@ -17,7 +17,7 @@ SOURCE = Path(instancefcn.__file__).parent
 TIERS = (
     ("core",),
     ("network", "data"),
-    ("formats",),
+    ("formats", "labelling"),
     ("inference", "evaluation"),
     ("training",),
     ("baselines", "figures"),

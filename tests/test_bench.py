@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ import accuracy
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode
 from instancefcn.data.identity import KEY, entry, thumbnails
-from instancefcn.evaluation.measuring import measure
+from instancefcn.evaluation.measuring import find
+from instancefcn.evaluation.recall import match, summarize
 from instancefcn.evaluation.report import average_table, to_markdown
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.voc import VocDataset
@@ -129,8 +131,9 @@ def test_accuracy_is_that_of_evaluate(folder: Path) -> None:
     assert "Penn-Fudan pedestrians, dev split: 2 images, 4 objects" in text
     voc = VocDataset(folder / "data" / "VOCdevkit" / "VOC2012", "dev")
     reports = {
-        f"tiny, {sides}": measure(Predictor.from_pretrained(model, sides).masks, voc, [0, 1])
+        f"tiny, {sides}": summarize(starmap(match, find(method, voc, [0, 1])))
         for sides in ([32], [32, 64])
+        for method in [Predictor.from_pretrained(model, sides).masks]
     }
     assert text.count("void pixels count as nothing") == 1  # in the last table: as background
     expected = to_markdown(average_table(reports, VOC))

@@ -20,9 +20,9 @@ from safetensors.torch import save_file
 from tiny_model import DESCRIPTION, write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.apps.ledger import LEDGER
 from instancefcn.core.rle import rle_from_coco
 from instancefcn.data.images import image_size, read_image
+from instancefcn.formats.ledger import LEDGER
 from instancefcn.network.models import build
 
 PHOTOS: Any = skimage.data

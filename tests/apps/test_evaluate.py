@@ -11,6 +11,8 @@ from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
+from instancefcn.apps.evaluate import tell_unknown
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.data.identity import KEY, entry, thumbnails
 from instancefcn.data.subsets import Every
 from instancefcn.formats.coco import CocoDataset
@@ -66,6 +68,124 @@ def test_a_model_is_measured_beside_results(annotations: Path, tmp_path: Path) -
     methods = json.loads((output / "recall.json").read_text())["methods"]
     assert set(methods) == {"tiny", "perfect"}
     assert 0 <= methods["tiny"][-1]["AR"]["all"] < 1
+
+
+# --- Labels
+
+
+def labelled_results(annotations: Path, folder: Path) -> Path:
+    """The ground truth with its categories, but for the first image's, which are exchanged."""
+    content = json.loads(annotations.read_text())
+    results = [
+        {
+            "image_id": a["image_id"],
+            "category_id": 3 - a["category_id"] if a["image_id"] == 1 else a["category_id"],
+            "segmentation": a["segmentation"],
+            "score": 1 - a["image_id"] / 10,
+        }
+        for a in content["annotations"]
+    ]
+    path = folder / "labelled.json"
+    path.write_text(json.dumps(results))
+    return path
+
+
+def test_labels_are_measured_beside_recall(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The two best of six masks have the wrong labels. Results of one category have none."""
+    labelled = labelled_results(annotations, tmp_path)
+    plain = perfect_results(annotations, tmp_path)
+    arguments = ["--data", str(annotations), "--results", str(labelled)]
+    arguments += ["--results", str(plain), "--output", str(tmp_path)]
+    assert main(["evaluate", *arguments]) == 0
+    recall = figures_of(tmp_path)["methods"]
+    assert [recall[method][0]["AR"]["all"] for method in ("labelled", "perfect")] == [1, 1]
+    figures = json.loads((tmp_path / "precision.json").read_text())
+    assert figures["methods"].keys() == {"labelled"}
+    found = figures["methods"]["labelled"]
+    # Of each class false, true, true; three objects: 2 / 3 at recall up to 2 / 3.
+    for precision in (found["mAP^r"], found["categories"][0]["AP^r"]):
+        assert precision["11-point"]["0.7"] == pytest.approx(7 / 11 * 2 / 3)
+        assert precision["all-point"]["0.7"] == pytest.approx(2 / 3 * 2 / 3)
+    assert found["COCO"]["AP50"] == pytest.approx(67 / 101 * 2 / 3)
+    assert [each["name"] for each in found["categories"]] == ["rectangle", "frame"]
+    tables = (tmp_path / "precision.md").read_text()
+    assert "| labelled | 42.4 | 42.4 | 44.4 | 44.4 |" in tables
+    assert "| frame | 3 | 3 | 42.4 |" in tables
+    output = capsys.readouterr().out
+    assert "mAP^r (SDS rules, 11-point" in output
+    assert "recall.png, precision.json and precision.md are in" in " ".join(output.split())
+
+
+def test_labels_of_a_data_set_are_found_by_name(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has numbers of its own, and a category that the annotations lack."""
+    listed = labelled_results(annotations, tmp_path)
+    names = {13: "kite", 12: "frame", 11: "rectangle"}
+    results = json.loads(listed.read_text())
+    content = {
+        "images": json.loads(annotations.read_text())["images"],
+        "annotations": [{**each, "category_id": 10 + each["category_id"]} for each in results],
+        "categories": [{"id": number, "name": name} for number, name in names.items()],
+    }
+    content["annotations"].append({**content["annotations"][0], "category_id": 13, "score": 0})
+    (tmp_path / "set.json").write_text(json.dumps(content))
+    arguments = ["--data", str(annotations), "--output", str(tmp_path)]
+    arguments += ["--results", str(listed), "--results", str(tmp_path / "set.json")]
+    assert main(["evaluate", *arguments]) == 0
+    figures = json.loads((tmp_path / "precision.json").read_text())["methods"]
+    assert figures["set"] == figures["labelled"]
+    lines = capsys.readouterr().err.splitlines()
+    assert any(
+        line.startswith("set: ") and "has no category 'kite'; masks of" in line for line in lines
+    )
+    assert any("1 masks are of no category of" in line for line in lines)
+
+
+def test_without_labels_there_is_nothing_on_them(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "tiny.safetensors")
+    results = perfect_results(annotations, tmp_path)
+    output = tmp_path / "out"
+    arguments = ["--data", str(annotations), "--model", str(model)]
+    assert main(["evaluate", *arguments, "--results", str(results), "--output", str(output)]) == 0
+    assert {path.name for path in output.iterdir()} == {"recall.json", "recall.md", "recall.png"}
+    captured = capsys.readouterr()
+    assert "mAP" not in captured.out
+    assert "category" not in captured.err
+
+
+def test_a_model_is_measured_by_the_names_of_its_categories(
+    annotations: Path, tmp_path: Path
+) -> None:
+    """Its masks are called "object"; here this is a category of the data set's."""
+    content = json.loads(annotations.read_text())
+    content["categories"][1]["name"] = "object"
+    (named := tmp_path / "named.json").write_text(json.dumps(content))
+    model = write_model(tmp_path / "tiny.safetensors")
+    arguments = ["--data", str(named), "--images", str(annotations.parent), "--model", str(model)]
+    assert main(["evaluate", *arguments, "--output", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "precision.json").read_text())
+    rectangles, objects = figures["methods"]["tiny"]["categories"]
+    assert (rectangles["masks"], rectangles["COCO"]["AP"]) == (0, 0)
+    assert objects["masks"] > 0
+
+
+def test_categories_that_the_data_set_lacks_are_one_line(
+    annotations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = CocoDataset(annotations, annotations.parent)
+    tell_unknown("voc20", {1: "unicorn", 2: "frame", 3: "cat"}, dataset)
+    assert capsys.readouterr().err == (
+        f"voc20: {dataset.name} has no category 'cat', 'unicorn'; masks of these count for recall "
+        "only\n"
+    )
+    tell_unknown("voc20", {5: "frame"}, dataset)
+    tell_unknown("general", CLASS_AGNOSTIC, dataset)
+    assert capsys.readouterr().err == ""
 
 
 def test_limit_takes_the_first_images(annotations: Path, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ class Flipped(FeaturePyramid):
     def __init__(self, width: int) -> None:
         super().__init__("test_efficientnet", width)
 
-    def features(self, images):
-        return [each.flip(3) for each in super().features(images.flip(3))]
+    def encode(self, images):
+        return [each.flip(3) for each in super().encode(images.flip(3))]
 
 
 class Slow(SGD):

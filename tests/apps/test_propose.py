@@ -14,11 +14,11 @@ from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.apps.ledger import LEDGER
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco import CocoDataset
-from instancefcn.formats.coco.writing import short_score
+from instancefcn.formats.ledger import LEDGER
+from instancefcn.formats.prediction import short_score
 from instancefcn.inference.predictor import Predictor
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.apps.ledger import LEDGER
+from instancefcn.formats.ledger import LEDGER
 
 ALL = ("--formats", "coco", "png", "labelme", "overlay")
 Output = dict[str, bytes]
@@ -215,6 +215,26 @@ def test_masks_of_other_settings_are_not_mixed(
     assert "made with another --sides; give the same" in capsys.readouterr().err
     assert content(tmp_path / "out") == before
     assert propose("--sides", "32") == 0
+
+
+def test_notes_of_the_time_before_labels_are_one_line(
+    propose: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert propose("--formats", "coco") == 0
+    before = content(tmp_path / "out")
+    ledger = tmp_path / "out" / LEDGER
+    records = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for record in records:
+        record.get("settings", {}).pop("set of labels", None)
+        if "masks" in record:
+            record["masks"] = [mask[:2] for mask in record["masks"]]
+    ledger.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    capsys.readouterr()
+    assert propose("--formats", "coco", "--resume") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "its masks were made with another set of labels; give the same as before" in line
+    assert propose("--formats", "coco") == 0
+    assert content(tmp_path / "out") == before
 
 
 def test_unfinished_work_is_not_thrown_away(

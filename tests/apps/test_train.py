@@ -62,7 +62,7 @@ def test_a_run_leaves_a_model_logs_and_its_recipe(undisturbed: Path, recipe: Pat
     (entry,) = load_model(model).card["trained_on"]
     assert (entry["images"], len(b64decode(entry["thumbnails"]))) == (6, 6 * 64)
     predictor = Predictor.from_pretrained(model)
-    assert predictor.sides == (64,)
+    assert predictor.settings.sides == (64,)
     assert predictor(read_image(recipe.parent / "1.png")).height == 64
 
 
@@ -174,7 +174,7 @@ def test_a_finished_run_takes_another_inference(undisturbed: Path, recipe: Path)
     run = recipe.parent / "inference"
     shutil.copytree(undisturbed, run)
     assert main(["train", str(recipe), "--output", str(run), "--inference.sides", "[32, 64]"]) == 0
-    assert Predictor.from_pretrained(run / "model.safetensors").sides == (32, 64)
+    assert Predictor.from_pretrained(run / "model.safetensors").settings.sides == (32, 64)
     weights, header = read_tensors(run / "model.safetensors")
     same, before = read_tensors(undisturbed / "model.safetensors")
     assert all(torch.equal(tensor, weights[name]) for name, tensor in same.items())

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from builders import random_maps
+from builders import make_grid, random_maps
 from instancefcn.baselines.deepmask import CHUNK, SlidingHead
-from instancefcn.core.grid import Windows
+from instancefcn.core.grid import Grid, Windows
 from instancefcn.network.heads import ScoreMapHead
 
 
@@ -30,6 +30,10 @@ def windows_at(*places: tuple[int, int, int]) -> Windows:
     return Windows(image, y, x)
 
 
+def grid_of(m: int) -> Grid:
+    return make_grid(12, 10, m=m)
+
+
 def by_hand(head: SlidingHead, crop: Tensor, m: int) -> Tensor:
     """The layers applied to a crop (C, size * r, size * r) whose cells are averaged r x r."""
     cells = F.adaptive_avg_pool2d(crop, head.size)
@@ -39,7 +43,7 @@ def by_hand(head: SlidingHead, crop: Tensor, m: int) -> Tensor:
 
 
 def test_no_window_has_no_mask(head: SlidingHead, maps: Tensor) -> None:
-    assert head.fill(maps, windows_at(), m=5).shape == (0, 5, 5)
+    assert head.decode(maps, windows_at(), grid_of(5)).shape == (0, 5, 5)
 
 
 def test_a_windows_mask_is_its_layers_applied_to_its_crop() -> None:
@@ -47,7 +51,7 @@ def test_a_windows_mask_is_its_layers_applied_to_its_crop() -> None:
     torch.manual_seed(1)
     head = SlidingHead(channels=3, hidden=5, size=9, mask=9)
     maps = random_maps((2, 3, 12, 13))
-    logits = head.fill(maps, windows_at((1, 5, 6), (0, 4, 4)), m=9)
+    logits = head.decode(maps, windows_at((1, 5, 6), (0, 4, 4)), grid_of(9))
     torch.testing.assert_close(logits[0], by_hand(head, maps[1, :, 1:10, 2:11], 9))
     torch.testing.assert_close(logits[1], by_hand(head, maps[0, :, 0:9, 0:9], 9))
 
@@ -56,26 +60,26 @@ def test_beyond_the_level_features_are_zero() -> None:
     torch.manual_seed(1)
     head = SlidingHead(channels=3, hidden=5, size=5, mask=5)
     maps = random_maps((1, 3, 6, 6))
-    inside = head.fill(F.pad(maps, (9, 9, 9, 9)), windows_at((0, 9, 9)), m=5)
+    inside = head.decode(F.pad(maps, (9, 9, 9, 9)), windows_at((0, 9, 9)), grid_of(5))
     # Features between the outermost centres and the level's border hold on; a cell farther is zero.
-    away = head.fill(maps, windows_at((0, -20, -20)), m=5)
-    nothing = head.fill(torch.zeros_like(maps), windows_at((0, 3, 3)), m=5)
+    away = head.decode(maps, windows_at((0, -20, -20)), grid_of(5))
+    nothing = head.decode(torch.zeros_like(maps), windows_at((0, 3, 3)), grid_of(5))
     torch.testing.assert_close(away, nothing)
     assert not torch.equal(inside, nothing)
 
 
 def test_many_windows_are_filled_as_one_by_one(head: SlidingHead, maps: Tensor) -> None:
     places = [(i % 2, i % 12, i % 10) for i in range(CHUNK + 3)]
-    together = head.fill(maps, windows_at(*places), m=7)
+    together = head.decode(maps, windows_at(*places), grid_of(7))
     assert together.shape == (CHUNK + 3, 7, 7)
     for i in (0, 1, CHUNK - 1, CHUNK, CHUNK + 2):
-        alone = head.fill(maps, windows_at(places[i]), m=7)[0]
+        alone = head.decode(maps, windows_at(places[i]), grid_of(7))[0]
         torch.testing.assert_close(together[i], alone)
 
 
 def test_every_parameter_gets_a_gradient(head: SlidingHead) -> None:
     maps = head(random_maps((1, 3, 12, 10)))
-    torch.autograd.backward(head.fill(maps, windows_at((0, 6, 5)), m=5).square().sum())
+    torch.autograd.backward(head.decode(maps, windows_at((0, 6, 5)), grid_of(5)).square().sum())
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

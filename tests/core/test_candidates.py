@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from instancefcn.core.candidates import cell_boxes
+from instancefcn.core.candidates import Candidates, cell_boxes
+from instancefcn.core.look import Look
 
 
 def test_no_masks_have_no_boxes() -> None:
@@ -41,3 +42,24 @@ def test_cell_boxes_equal_the_naive_loop() -> None:
 def test_a_logit_of_zero_is_background() -> None:
     window = torch.tensor([[0.0, 0.0, 6.0, 6.0]])
     assert cell_boxes(torch.zeros(1, 3, 3), window, 6, 6).tolist() == [[0, 0, 0, 0]]
+
+
+def test_moved_candidates_keep_all_but_their_place() -> None:
+    windows = torch.tensor([[-3.0, 2.0, 9.0, 14.0]])
+    one = Candidates(
+        scores=torch.tensor([0.5]),
+        windows=windows,
+        logits=torch.ones(1, 3, 3),
+        boxes=cell_boxes(torch.ones(1, 3, 3), windows, 20, 20),
+        level=torch.tensor([1]),
+        looks=(Look(2),),
+        answers={"category": torch.tensor([7])},
+    )
+    moved = one.moved(100, 30)
+    assert moved.windows.tolist() == [[97, 32, 109, 44]]
+    assert moved.boxes.tolist() == [[100, 32, 109, 44]]  # cut where the part ended
+    assert moved.scores is one.scores
+    assert moved.logits is one.logits
+    assert (moved.level, moved.answers) == (one.level, one.answers)
+    assert moved.looks == (Look(2, origin=(100, 30)),)
+    assert torch.equal(one.moved(0, 0).windows, windows)

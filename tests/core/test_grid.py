@@ -100,8 +100,8 @@ def test_rescaling_changes_nothing_but_the_cell() -> None:
 
 
 def test_a_head_that_fills_windows_of_another_size_is_found_out() -> None:
-    def fill(maps: torch.Tensor, windows: Windows, m: int) -> torch.Tensor:
-        return torch.zeros(len(windows), 1, m)
+    def fill(maps: torch.Tensor, windows: Windows, grid: Grid) -> torch.Tensor:
+        return torch.zeros(len(windows), 1, grid.m)
 
     grid = Grid(4, 4, (4, 4), m=3, step=1)
     level = Level(grid, torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4), fill)

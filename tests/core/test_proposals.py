@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from PIL import Image
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.saving import load_proposals
+from predictions import NAMES, labelled
 
 
 def make_proposals(n: int) -> Proposals:
@@ -92,6 +95,53 @@ def test_what_is_saved_can_be_read(tmp_path: Path) -> None:
     assert (again.height, again.width) == (20, 30)
     for name in ("scores", "windows", "logits", "level"):
         assert torch.equal(getattr(again, name), getattr(proposals, name))
+
+
+def test_labels_are_saved_with_the_names_of_their_categories(tmp_path: Path) -> None:
+    proposals = labelled()
+    assert proposals[2:4].names == [NAMES[91], NAMES[92]][::-1]
+    for suffix in ("json", "safetensors"):
+        proposals.save(tmp_path / f"x.{suffix}")
+    dataset = CocoDataset(tmp_path / "x.json", tmp_path)
+    assert dict(dataset.categories) == NAMES
+    assert [i.category for i in dataset[0].instances] == proposals.labels.tolist()
+    again = load_proposals(tmp_path / "x.safetensors")
+    assert again.categories == NAMES
+    assert again.names == proposals.names
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"categories": None},
+        {"categories": {}},
+        {"categories": {"one": "cup"}},
+        {"categories": {"1": ""}},
+        {"categories": {"1": "cup", "01": "box"}},
+        {"categories": {"2": "cup"}},
+        {"categories": ["cup"]},
+        {"height": "20"},
+        {"width": 0},
+    ],
+    ids=str,
+)
+def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    squares().save(tmp_path / "x.safetensors")
+    tensors, header = read_tensors(tmp_path / "x.safetensors")
+    header = {"proposals": {**header["proposals"], **changes}}
+    write_tensors(tmp_path / "x.safetensors", tensors, header)
+    with pytest.raises(UserError, match=r"x\.safetensors: holds no proposals; give a file that"):
+        load_proposals(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("name", ["scores", "windows", "logits", "level", "labels"])
+def test_tensors_that_do_not_fit_are_refused(tmp_path: Path, name: str) -> None:
+    squares().save(tmp_path / "x.safetensors")
+    tensors, header = read_tensors(tmp_path / "x.safetensors")
+    for tensor in (tensors[name][:1], tensors[name].sum()):
+        write_tensors(tmp_path / "x.safetensors", {**tensors, name: tensor}, header)
+        with pytest.raises(UserError, match="holds no proposals"):
+            load_proposals(tmp_path / "x.safetensors")
 
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from builders import make_level, predictor_of, propose, random_maps, small_network
 from instancefcn.core.assembling import BACKGROUND
 from instancefcn.core.drawing import paste
-from instancefcn.core.grid import Windows
+from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
 from instancefcn.figures.separation import (
@@ -238,7 +238,7 @@ def test_a_stray_blob_hides_no_neighbour() -> None:
 def test_the_plain_map_is_of_the_level_most_alike(
     predictor: Predictor, number: int, like: int
 ) -> None:
-    fcn = predictor_of(plain_network(), predictor.sides)
+    fcn = predictor_of(plain_network(), predictor.settings.sides)
     separation = separate(predictor, [3] * 6, PIXELS, number)
     plain = plain_map(fcn, PIXELS, separation)
     level = levels_of(fcn, PIXELS)[like]
@@ -269,8 +269,8 @@ class OneLayer(MaskHead):
     def forward(self, features: Tensor) -> Tensor:
         return features
 
-    def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor:
-        return maps.new_zeros(len(windows), m, m)
+    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        return answer.new_zeros(len(windows), grid.m, grid.m)
 
 
 def test_every_level_has_its_k(predictor: Predictor) -> None:

@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, encode, rle_to_coco
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import ScoredMask, ranked, read_results
+from instancefcn.formats.coco.results import (
+    NO_CATEGORY,
+    ScoredMask,
+    named_categories,
+    ranked,
+    read_results,
+)
 from instancefcn.formats.coco.writing import write_results
 
 HEIGHT, WIDTH = 6, 8
@@ -63,13 +70,15 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_what_is_written_is_what_pycocotools_wants(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    write_results(path, {7: [ScoredMask(MASK, 0.25), ScoredMask(MASK, 0.75)]}, category=3)
+    write_results(path, {7: [ScoredMask(MASK, 0.25), ScoredMask(MASK, 0.75, 3)]})
     records = json.loads(path.read_text())
     assert [record["score"] for record in records] == [0.75, 0.25]
     # A "bbox" would set the size by which pycocotools tells small, medium and large apart.
     assert all(r.keys() == {"image_id", "category_id", "segmentation", "score"} for r in records)
     assert records[0]["segmentation"] == {"size": [6, 8], "counts": MASK.counts.decode()}
-    assert records[0]["category_id"] == 3
+    assert [record["category_id"] for record in records] == [3, 1]
+    write_results(path, {7: [ScoredMask(MASK, 0.25)]}, {1: 90})
+    assert json.loads(path.read_text())[0]["category_id"] == 90
 
 
 def test_writing_is_deterministic(tmp_path: Path) -> None:
@@ -176,6 +185,67 @@ def test_a_data_set_that_lists_no_images_is_refused_not_guessed_at(tmp_path: Pat
     path = write(tmp_path / "proposals.json", data_set(annotations=[result()]))
     with pytest.raises(ValueError, match="0 of the evaluated images are called None"):
         read_results(path, IMAGES)
+
+
+# --- Labels
+
+VOC = {1: "aeroplane", 15: "person", 20: "tvmonitor"}
+
+
+def labelled(tmp_path: Path, *names: str, **changes: object) -> Path:
+    """A data set with scores and these categories, from 5 on; a result of each in turn."""
+    categories = [{"id": i, "name": name} for i, name in enumerate(names, 5)]
+    annotations = [
+        result(image_id=1, category_id=category["id"], **changes) for category in categories
+    ]
+    content = data_set({"id": 1, "file_name": "a.jpg"}, annotations=annotations)
+    return write(tmp_path / "proposals.json", {**content, "categories": categories})
+
+
+def test_a_data_sets_categories_are_found_by_name(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "tvmonitor", "aeroplane", "person")
+    found = read_results(path, IMAGES, VOC)[7]
+    assert [mask.category for mask in found] == [20, 1, 15]
+    # Names change no ranking: equal scores are ranked by the file's own numbers.
+    assert [mask[:2] for mask in found] == [mask[:2] for mask in read_results(path, IMAGES)[7]]
+    assert [mask.category for mask in read_results(path, IMAGES)[7]] == [5, 6, 7]
+
+
+def test_masks_that_nobody_labelled_are_results_all_the_same(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "object")
+    assert [mask.category for mask in read_results(path, IMAGES, VOC)[7]] == [NO_CATEGORY]
+    assert [m.category for m in read_results(path, IMAGES, {3: "object"})[7]] == [3]
+    record = result()
+    del record["category_id"]
+    path = write(tmp_path / "results.json", [record, result(category_id=15.0)])
+    assert [m.category for m in read_results(path, IMAGES, VOC)[7]] == [NO_CATEGORY, 15]
+
+
+def test_a_name_or_an_id_that_the_data_set_has_not_is_no_category_of_it(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "person", "kite")
+    assert [mask.category for mask in read_results(path, IMAGES, VOC)[7]] == [15, NO_CATEGORY]
+    assert named_categories(path) == {5: "person", 6: "kite"}
+    path = write(tmp_path / "r.json", [result(category_id=given) for given in (15, 2, "cat", 3.5)])
+    found = read_results(path, IMAGES, VOC)[7]
+    assert sorted(mask.category for mask in found) == [NO_CATEGORY] * 3 + [15]
+    assert named_categories(path) == {}
+
+
+def test_a_name_that_two_of_the_data_sets_categories_have_is_neither(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "person")
+    found = read_results(path, IMAGES, {1: "person", 2: "person"})[7]
+    assert [mask.category for mask in found] == [NO_CATEGORY]
+
+
+def test_a_data_set_without_categories_has_results_all_the_same(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "person")
+    content = json.loads(path.read_text())
+    del content["categories"]
+    assert [m.category for m in read_results(write(path, content), IMAGES, VOC)[7]] == [NO_CATEGORY]
+    write(path, {**content, "categories": [{"id": 1}]})
+    with pytest.raises(UserError, match=r"proposals\.json: categories\[0\]: .name. is a text of"):
+        read_results(path, IMAGES, VOC)
+    assert len(read_results(path, IMAGES)[7]) == 1
 
 
 # --- What cannot be used

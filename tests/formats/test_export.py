@@ -16,20 +16,22 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from instancefcn.core.drawing import paste
+from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.coco.writing import (
+    ImageMasks,
     ListedImages,
     data_set,
     records,
     results_list,
-    short_score,
 )
 from instancefcn.formats.overlay import (
     FINER,
     Outline,
     draw,
+    label,
     label_box,
     outline,
     resized,
@@ -37,8 +39,18 @@ from instancefcn.formats.overlay import (
     write_overlay,
 )
 from instancefcn.formats.png import to_png
-from instancefcn.formats.prediction import Source, crop
-from predictions import NOTHING, Mask, disc, masks_of, of_masks, predicted, random_proposals
+from instancefcn.formats.prediction import Source, crop, short_score
+from predictions import (
+    NAMES,
+    NOTHING,
+    Mask,
+    disc,
+    labelled,
+    masks_of,
+    of_masks,
+    predicted,
+    random_proposals,
+)
 
 # Predictions.
 
@@ -147,6 +159,24 @@ def test_annotations_of_a_data_set_agree_with_their_masks(tmp_path: Path) -> Non
         assert annotation["image_id"] == 3
 
 
+def test_labels_are_the_categories_of_a_data_set(tmp_path: Path) -> None:
+    prediction = predicted(labelled())
+    with whole_file(tmp_path / "x.json") as file, data_set(file, NAMES) as add:
+        add(*masks_of(prediction))
+    dataset = CocoDataset(tmp_path / "x.json", "photos")
+    assert dict(dataset.categories) == NAMES
+    assert [i.category for i in dataset[0].instances] == labelled().labels.tolist()
+
+
+def test_masks_return_from_the_notes_of_a_run_and_from_those_of_the_time_before_labels() -> None:
+    masks = ImageMasks.of(predicted(labelled()))
+    notes = json.loads(json.dumps(masks.to_json()))
+    assert ImageMasks.of_json(notes) == masks
+    old = ImageMasks.of_json({**notes, "masks": [each[:2] for each in notes["masks"]]})
+    assert {mask.category for mask in old.masks} == {1}
+    assert [mask[:2] for mask in old.masks] == [mask[:2] for mask in masks.masks]
+
+
 def test_annotations_do_not_wait_in_memory(tmp_path: Path) -> None:
     prediction = predicted(random_proposals(200))
     with whole_file(tmp_path / "x.json") as file, data_set(file) as add:
@@ -243,6 +273,37 @@ def test_two_entries_of_one_name_are_an_error(tmp_path: Path) -> None:
         listed(tmp_path, (7, "x.jpg"), (8, "x.jpg"))
 
 
+CUP = [{"id": 4, "name": "cup"}, {"id": 3, "name": "box"}]
+
+
+def test_labels_have_the_listed_ids_of_their_names(tmp_path: Path) -> None:
+    images = listed(tmp_path, (7, "x.jpg"), annotations=[], categories=CUP)
+    assert images.category_ids({1: "box", 2: "cup"}) == {1: 3, 2: 4}
+    assert images.category_ids({1: "object"}) == {1: 1}, "whatever the file's categories are"
+
+
+@pytest.mark.parametrize(
+    ("categories", "message"),
+    [
+        (
+            CUP,
+            "2 of the model's 3 labels, 'fork' the first, have no category of their name there",
+        ),
+        (
+            [*CUP, {"id": 5, "name": "cup"}],
+            "3 of the model's 3 labels, 'cup' the first, have no .*, or two; add",
+        ),
+        ([{"id": 1}], r"categories\[0\]: \"name\" is a text of one line, got None"),
+    ],
+)
+def test_labels_that_a_file_does_not_list_are_an_error(
+    tmp_path: Path, categories: Any, message: str
+) -> None:
+    images = listed(tmp_path, (7, "x.jpg"), annotations=[], categories=categories)
+    with pytest.raises(UserError, match=rf"instances\.json: {message}"):
+        images.category_ids({1: "cup", 2: "fork", 3: "knife"})
+
+
 # Pictures.
 
 
@@ -320,6 +381,15 @@ def test_what_is_worth_drawing() -> None:
     assert chosen([everything, everything, left], [0.9, 0.8, 0.2]) == [0], "nothing else"
     assert chosen([left, right], [0.9, 0.31]) == [0, 1]
     assert chosen([left, right], [0.9, 0.29]) == [0], "weaker than a third of the best"
+
+
+def test_a_label_has_the_name_of_a_category_of_its_own_and_fits_on_a_picture() -> None:
+    proposals = labelled()
+    assert label(proposals, 7) == "stop sign 0.28"
+    assert label(replace(proposals, categories={**NAMES, 13: "x" * 100}), 7) == f"{'x' * 23}… 0.28"
+    letters = [label(proposals, i) for i, name in enumerate(proposals.names) if not name.isascii()]
+    assert letters == ["#90 0.54", "Schlussel & Schloss 0.46"]
+    assert label(of_masks([disc(9, 4, 4, 3)], [0.876]), 0) == "0.88"
 
 
 def test_a_dozen_is_drawn_at_most() -> None:

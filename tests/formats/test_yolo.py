@@ -15,7 +15,7 @@ from instancefcn.formats.opening import open_dataset
 from instancefcn.formats.outlines import outlines
 from instancefcn.formats.yolo import WRITER, YoloDataset
 from instancefcn.formats.yolo import lines as reading
-from predictions import NOTHING, Mask, disc, of_masks, predicted, random_proposals
+from predictions import NOTHING, Mask, disc, labelled, of_masks, predicted, random_proposals
 
 HEIGHT, WIDTH = 6, 8
 SQUARE = "0 0.125 0.1666667 0.625 0.1666667 0.625 0.6666667 0.125 0.6666667"
@@ -106,6 +106,20 @@ def test_data_yaml_is_written_once(tmp_path: Path) -> None:
     before = (tmp_path / "data.yaml").read_bytes()
     WRITER.write(tmp_path, predicted(NOTHING))
     assert (tmp_path / "data.yaml").read_bytes() == before
+
+
+def test_classes_are_counted_from_0_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    WRITER.write(tmp_path, predicted(labelled()))
+    lines = (tmp_path / "labels" / "a" / "x.txt").read_text().splitlines()
+    assert [int(line.split()[0]) for line in lines] == [8, 7, 6, 5, 4, 3, 2, 1, 0, 8]
+
+
+def test_a_data_yaml_of_other_classes_is_neither_replaced_nor_belied(tmp_path: Path) -> None:
+    write_yaml(tmp_path, names=["cup", "box"])
+    for proposals in (labelled(), of_masks([disc(9, 4, 4, 3)], [0.9])):
+        with pytest.raises(UserError, match=r"data\.yaml: its names are not those of the propos"):
+            WRITER.write(tmp_path, predicted(proposals))
+    assert [path.name for path in tmp_path.iterdir()] == ["data.yaml"]
 
 
 # Hand-made files.
@@ -231,7 +245,8 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         ("cat", "data.yaml has names and the folders"),
         (BOMB, "data.yaml has names and the folders"),
         ("[" * 100_000, "not YAML"),
-        ("train: images\nnames: 3", "names is a list of classes, got 3"),
+        ("train: images\nnames: 3", "names is a list of classes, each a text of one line, got 3"),
+        ('names: ["a\\nb"]', "names is a list of classes, each a text of one line"),
         (
             "train: elsewhere\nnames: [cat]",
             "its images, 'elsewhere', are not beside it; put them there",

@@ -20,7 +20,8 @@ from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode
 from instancefcn.inference.predictor import Predictor, to_pixels
 from instancefcn.inference.ranking import Selection
-from instancefcn.inference.sampling import sample
+from instancefcn.inference.sampling import Sampling, sample
+from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.network.models import Model, build, load_model
 
@@ -96,6 +97,43 @@ def test_what_several_sides_show_is_ranked_together(image: NDArray[np.uint8]) ->
     assert torch.equal(both.level, torch.cat((one.level, other.level + 3))[order])
 
 
+class OfParts(Predictor):
+    """Looks at each half of an image at 64 pixels, and at all of a tall one at 96."""
+
+    def samplings(self, pixels: NDArray[np.uint8]) -> list[Sampling]:
+        height, width = pixels.shape[:2]
+        if height > width:
+            return [sample(pixels, 96, 240)]
+        half = width // 2
+        return [replace(sample(pixels[:, x : x + half], 64, 160), origin=(x, 0)) for x in (0, half)]
+
+
+def test_images_may_have_any_number_of_samplings(image: NDArray[np.uint8]) -> None:
+    """Parts of images among whole ones: each image finds what it finds alone."""
+    tall = np.ascontiguousarray(image.transpose(1, 0, 2))
+    settings = Inference((64,), Selection(overlap=1.0))
+    predictor = OfParts(TorchEngine(small_network()), settings, batch=3)
+    images = [image, tall, image[::-1].copy()]
+    for found, each in zip(predictor.propose(images), images, strict=True):
+        (alone,) = predictor.propose([each])
+        torch.testing.assert_close(found.scores, alone.scores, rtol=1e-4, atol=1e-5)
+        assert (found.height, found.width) == each.shape[:2]
+
+
+def test_what_a_part_shows_lies_where_the_part_lies(image: NDArray[np.uint8]) -> None:
+    """To the bit what the halves show as images of their own, the right one's moved."""
+    selection = Selection(overlap=1.0)
+    network = small_network()
+    both = OfParts(TorchEngine(network), Inference((64,), selection))(image)
+    whole = predictor_of(network, [64], selection)
+    left, right = (whole(np.ascontiguousarray(image[:, x : x + 45])) for x in (0, 45))
+    scores, order = torch.cat((left.scores, right.scores)).sort(descending=True, stable=True)
+    assert torch.equal(both.scores, scores[:1000])
+    moved = torch.cat((left.windows, right.windows + torch.tensor([45, 0, 45, 0])))
+    assert torch.equal(both.windows, moved[order][:1000])
+    assert torch.equal(both.level, torch.cat((left.level, right.level + 3))[order][:1000])
+
+
 def test_a_stream_gives_what_each_image_alone_gives(image: NDArray[np.uint8]) -> None:
     """Of like and unlike sizes, decoded or not, more than fit into a batch."""
     tall = np.ascontiguousarray(image.transpose(1, 0, 2))
@@ -131,9 +169,10 @@ def test_a_device_that_is_not_there_is_told_in_one_line() -> None:
 
 def test_a_changed_selection_leaves_the_predictor_as_it_was(predictor: Predictor) -> None:
     other = predictor.with_selection(top=3)
-    assert (other.selection, other.sides) == (replace(predictor.selection, top=3), predictor.sides)
+    selection = replace(predictor.settings.selection, top=3)
+    assert other.settings == replace(predictor.settings, selection=selection)
     assert other.engine is predictor.engine
-    assert predictor.selection.top == 50
+    assert predictor.settings.selection.top == 50
 
 
 def test_a_broken_pil_image_and_no_image_are_told_in_one_line(
@@ -227,7 +266,7 @@ def test_a_second_click_on_an_image_runs_no_network(image: NDArray[np.uint8]) ->
             return super().candidates(*args)
 
     engine = Counting(small_network())
-    predictor = Predictor(engine, [64])
+    predictor = Predictor(engine, Inference((64,)))
     for x in (10, 40, 70):
         assert_same(predictor.at(image, x, 30), predictor(image).at(x, 30))
     assert engine.passes == 1 + 3
@@ -270,15 +309,15 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_file_brings_its_settings(model_file: Path, image: NDArray[np.uint8]) -> None:
     predictor = Predictor.from_pretrained(model_file)
-    assert predictor.sides == (48, 64)
-    assert predictor.selection == Selection(top=7)
+    assert predictor.settings.sides == (48, 64)
+    assert predictor.settings.selection == Selection(top=7)
     assert len(predictor(image)) == 7
 
 
 def test_settings_given_take_the_place_of_the_files(model_file: Path) -> None:
     predictor = Predictor.from_pretrained(str(model_file), [32], Selection(windows_per_side=9))
-    assert predictor.sides == (32,)
-    assert predictor.selection == Selection(windows_per_side=9)
+    assert predictor.settings.sides == (32,)
+    assert predictor.settings.selection == Selection(windows_per_side=9)
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,7 @@ def test_merged_candidates_keep_their_order_and_their_levels() -> None:
     one = candidates_of(make_levels(0), HEIGHT, WIDTH, Selection(windows_per_side=9))
     other = candidates_of(make_levels(7)[2:], HEIGHT, WIDTH, Selection(windows_per_side=5))
     merged = merge([one, other])
-    assert merged.num_levels == 6
+    assert sum(look.num_levels for look in merged.looks) == 6
     assert torch.equal(merged.level, torch.cat((one.level, other.level + 4)))
     assert torch.equal(merged.scores, torch.cat((one.scores, other.scores)))
     assert merged.logits.shape == (14, 7, 7)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import skimage.data
 import torch
+from numpy.typing import NDArray
 
 from instancefcn.inference.predictor import Predictor
+from instancefcn.inference.sampling import Sampling, sample
 
 COFFEE = [
     (0.6373, [77, 17, 477, 400], 102104),  # saucer, cup and spoon
@@ -28,3 +33,41 @@ def test_the_best_proposals_of_a_photo_stay_what_they_are() -> None:
     torch.testing.assert_close(found.scores[:n], torch.tensor(scores), atol=0.005, rtol=0)
     torch.testing.assert_close(found.boxes[:n], torch.tensor(boxes).float(), atol=2, rtol=0)
     assert [int(found.mask(i).sum()) for i in range(n)] == pytest.approx(areas, rel=0.01)
+
+
+PARTS = ((0, 288), (224, 512))
+"""Where the two halves of a photo of 512 pixels begin and end; they overlap."""
+
+
+class OfHalves(Predictor):
+    """Looks at two overlapping halves of an image, each in its own size."""
+
+    def samplings(self, pixels: NDArray[np.uint8]) -> list[Sampling]:
+        return [
+            replace(sample(pixels[:, start:end], end - start, len(pixels)), origin=(start, 0))
+            for start, end in PARTS
+        ]
+
+
+def test_two_halves_of_a_photo_show_what_one_look_shows() -> None:
+    """The masks 20 pixels or more away from where the other half ends: nearly the same, in their
+    places. What the network sees around a mask differs, so they are not quite the same.
+    """
+    photo = skimage.data.astronaut()
+    one = Predictor.from_pretrained("general", [512])
+    whole = one(photo)[:60]
+    halves = OfHalves(one.engine, one.settings)(photo)[:200]
+    assert halves.boxes[:, 2].max() == 512
+    masks = np.stack([halves.mask(i) for i in range(len(halves))])
+    (_, seam_of_left), (seam_of_right, _) = PARTS
+    fits: dict[str, list[float]] = {"left": [], "right": []}
+    for index, (x0, _, x1, _) in enumerate(whole.boxes.tolist()):
+        side = "left" if x1 <= seam_of_left - 20 else "right" if x0 >= seam_of_right + 20 else ""
+        if side:
+            mask = whole.mask(index)
+            iou = (masks & mask).sum((1, 2)) / (masks | mask).sum((1, 2))
+            fits[side].append(float(iou.max()))
+    for of_side in fits.values():
+        assert len(of_side) > 15
+        assert min(of_side[:3]) > 0.9  # the best ones
+        assert np.median(of_side) > 0.9

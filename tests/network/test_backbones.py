@@ -96,7 +96,7 @@ def test_maps_have_the_promised_channels_and_strides(
 def test_images_are_normalised_first(backbone: Backbone) -> None:
     pixels = images(1)
     by_hand = torch.stack([(pixels[:, c] - backbone.mean[c]) / backbone.std[c] for c in range(3)])
-    assert_same_maps(backbone(pixels), backbone.features(by_hand.transpose(0, 1)))
+    assert_same_maps(backbone(pixels), backbone.features(backbone.encode(by_hand.transpose(0, 1))))
 
 
 @torch.no_grad()
@@ -266,7 +266,7 @@ def original(vgg: Vgg16) -> nn.Sequential:
 def test_vgg_equals_torchvisions_at_every_second_position(
     vgg: Vgg16, original: nn.Sequential
 ) -> None:
-    (dense,) = vgg.features(images(1))
+    (dense,) = vgg.encode(images(1))
     assert_same_maps([dense[:, :, ::2, ::2]], [original(images(1))])
 
 
@@ -313,7 +313,7 @@ def test_pretrained_vgg_equals_torchvisions() -> None:
     layers = torchvisions_vgg()
     nn.ModuleDict({"features": layers}).load_state_dict(weights, assign=True)
     assert torch.equal(vgg.layers[:23](images(1)), layers.float()[:23](images(1)))
-    (dense,) = vgg.features(images(1))
+    (dense,) = vgg.encode(images(1))
     assert_same_maps([dense[:, :, ::2, ::2]], [layers(images(1))])
 
 

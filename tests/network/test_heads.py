@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from builders import random_maps
+from builders import make_grid, random_maps
 from instancefcn.core.assembling import assemble
 from instancefcn.core.grid import Windows
 from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
@@ -52,7 +52,9 @@ def test_score_maps_are_assembled_for_any_m(m: int, features: Tensor) -> None:
     head = ScoreMapHead(6, hidden=4, k=3)
     maps = head(features)
     windows = Windows(torch.tensor([0, 1]), torch.tensor([0, 5]), torch.tensor([4, 8]))
-    assert torch.equal(head.fill(maps, windows, m), assemble(maps, windows, m, k=3))
+    assert torch.equal(
+        head.decode(maps, windows, make_grid(7, 9, m=m)), assemble(maps, windows, m, k=3)
+    )
 
 
 @pytest.mark.parametrize("prior", [0.01, 0.5, 0.9])
@@ -68,3 +70,12 @@ def test_the_papers_score_map_layer_has_a_tenth_of_a_million_weights() -> None:
     head = ScoreMapHead(channels=512, hidden=512, k=5)
     assert head.score.weight.numel() == 512 * 3 * 3 * 25 == 115_200
     assert head.hidden.weight.shape == (512, 512, 1, 1)
+
+
+def test_an_answer_that_is_one_a_window_is_read_at_the_windows_places() -> None:
+    """Of two images; a window starts at every second cell."""
+    grid = make_grid(6, 8, m=3, step=2)
+    answer = random_maps((2, 3, 4))
+    image, y, x = torch.tensor([0, 1, 1]), torch.tensor([2, 0, 1]), torch.tensor([3, 3, 0])
+    said = ObjectnessHead(6, hidden=4).decode(answer, grid.windows(image, y, x), grid)
+    assert said.tolist() == [answer[0, 2, 3], answer[1, 0, 3], answer[1, 1, 0]]

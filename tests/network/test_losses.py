@@ -284,7 +284,7 @@ def test_invalid_cells_have_no_influence(loss: Loss) -> None:
         assert z.grad[t.values["valid"]].all()
 
 
-def _given(maps: Tensor, windows: object, m: int, logits: Tensor) -> Tensor:
+def _given(maps: Tensor, windows: object, grid: object, logits: Tensor) -> Tensor:
     return logits
 
 

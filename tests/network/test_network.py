@@ -10,14 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from builders import make_sample, small_network
+from builders import make_sample, predictor_of, small_network
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.types import Sample
 from instancefcn.figures.separation import levels_of
 from instancefcn.formats.saving import load_proposals
-from instancefcn.inference.predictor import Predictor
-from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.network.backbones import FeaturePyramid
 from instancefcn.network.fcn import Branch, InstanceFCN
 from instancefcn.network.head import Head, Targets, Term, per_image
@@ -166,7 +164,7 @@ def test_what_a_further_head_says_comes_out_with_each_proposal(tmp_path: Path) -
     heads = [CategoryHead(8, categories=4)]
     branch = Branch(21, ScoreMapHead(8, 8, k=3), ObjectnessHead(8, 8), [0, 1], [2, 2], heads=heads)
     network = InstanceFCN(FeaturePyramid("test_efficientnet", 8), [branch])
-    predictor = Predictor(TorchEngine(network), [64, 96])
+    predictor = predictor_of(network, [64, 96])
     pixels = SAMPLES[0].image.permute(1, 2, 0).numpy()
     found = predictor(pixels)
     levels = levels_of(predictor, pixels)

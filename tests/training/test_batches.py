@@ -20,8 +20,9 @@ from instancefcn.core.types import Sample
 from instancefcn.data.stream import SampleStream
 from instancefcn.network.models import read_card
 from instancefcn.training.batches import Collate, by_size, padded
-from instancefcn.training.loop import TrainingStep, backward
+from instancefcn.training.loop import backward
 from instancefcn.training.recipe import Recipe, read_recipe
+from instancefcn.training.steps import TrainingStep
 from shapes import write_recipe, write_shapes
 
 SMALL = [make_sample(32, 64, [(4, 4, 24, 28)], seed=1), make_sample(32, 64, seed=2)]

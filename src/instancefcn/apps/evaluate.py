@@ -1,11 +1,14 @@
-"""``instancefcn evaluate --data PATH``: mask AR of a model, or of any method's results."""
+"""``instancefcn evaluate --data PATH``: how good masks are, a model's or any method's results.
+
+Mask AR of all; mAP^r and COCO's AP of those that have labels.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,14 +22,31 @@ from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.numbers import count
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file, writing
+from instancefcn.core.proposals import CLASS_AGNOSTIC
+from instancefcn.core.types import AnnotatedImage
 from instancefcn.core.words import counted
 from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union
-from instancefcn.evaluation.measuring import Chosen, Method, choose, measure
-from instancefcn.evaluation.recall import RecallReport, evaluate_recall
+from instancefcn.evaluation.measuring import (
+    Chosen,
+    LabelReport,
+    Measured,
+    Method,
+    are_labelled,
+    choose,
+    measure,
+    measured,
+    scored_masks,
+)
+from instancefcn.evaluation.precision_report import (
+    category_table,
+    precision_table,
+    precision_to_json,
+)
 from instancefcn.evaluation.report import (
     Reports,
+    Table,
     average_table,
     method_names,
     recall_table,
@@ -34,7 +54,13 @@ from instancefcn.evaluation.report import (
     to_markdown,
     to_rich,
 )
-from instancefcn.formats.coco.results import read_results
+from instancefcn.formats.coco.results import (
+    NO_CATEGORY,
+    Results,
+    ScoredMask,
+    named_categories,
+    read_results,
+)
 from instancefcn.inference.predictor import Predictor
 from instancefcn.network.models import read_card
 
@@ -65,7 +91,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure on images that a model was trained on too; they are left out else",
     )
     parser.add_argument(
-        "--output", type=Path, help="a folder for recall.json, recall.md and recall.png"
+        "--output",
+        type=Path,
+        help="a folder for recall.json, recall.md and recall.png; of masks with labels, for "
+        "precision.json and precision.md too",
     )
 
 
@@ -77,39 +106,80 @@ def run(arguments: argparse.Namespace) -> int:
     if models:
         for line in require_sound(dataset):
             print(line, file=sys.stderr)
-    methods = {names[Path(model)]: model_method(model, arguments) for model in models}
+    methods = {
+        (name := names[Path(model)]): model_method(model, name, dataset, arguments)
+        for model in models
+    }
     if arguments.output:
         import_module("instancefcn.evaluation.plots")  # of an extra that may be missing
         require_writable(arguments.output)
     images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
-    results = {names[path]: read_results(path, images) for path in arguments.results}
+    results = {
+        names[path]: read_results(path, images, dataset.categories) for path in arguments.results
+    }
     chosen = choose_images(dataset, models, arguments.limit, arguments.include_trained)
     judged = [images[i] for i in chosen.places] if images else []
-    for name, found in results.items():
+    for path in arguments.results:
+        name, found = names[path], results[names[path]]
+        tell_unknown(name, named_categories(path), dataset)
+        tell_uncounted(name, found, dataset)
         tell_missing(name, sum(image.image_id not in found for image in judged), len(judged))
-    measures: dict[str, Callable[[], RecallReport]] = {
+    measures: dict[str, Callable[[], Measured]] = {
         **{name: partial(measure, m, dataset, chosen.places) for name, m in methods.items()},
-        **{name: partial(evaluate_recall, judged, found) for name, found in results.items()},
+        **{name: partial(of_results, r, judged, dataset) for name, r in results.items()},
     }
-    reports: dict[str, RecallReport] = {}
+    figures: dict[str, Measured] = {}
     label = chosen.label(dataset.name)
-    for name, measured in measures.items():
-        reports[name] = measured()
+    for name, measured_by in measures.items():
+        figures[name] = measured_by()
         if arguments.output:
-            write(arguments.output, reports, label)
-    tell(reports, label, arguments.output)
+            write(arguments.output, figures, label)
+    tell(figures, label, arguments.output)
     return 0
 
 
-def model_method(model: str, arguments: argparse.Namespace) -> Method:
-    """What a model finds. Raises UserError if it cannot be used."""
-    return Predictor.from_pretrained(
+def model_method(
+    model: str, name: str, dataset: Dataset, arguments: argparse.Namespace
+) -> Method[Sequence[ScoredMask]]:
+    """What a model finds, in the data set's categories. Raises UserError if it cannot be used."""
+    predictor = Predictor.from_pretrained(
         model,
         arguments.sides,
         device=arguments.device,
         batch=arguments.batch,
         trust=trusted(arguments),
-    ).masks
+    )
+
+    def method(images: Iterable[Path]) -> Iterator[Sequence[ScoredMask]]:
+        for place, proposals in enumerate(predictor.stream(images)):
+            if place == 0:
+                tell_unknown(name, proposals.categories, dataset)
+            yield scored_masks(proposals, dataset.categories)
+
+    return method
+
+
+def of_results(results: Results, images: Iterable[AnnotatedImage], dataset: Dataset) -> Measured:
+    """What results find on some images of the data set."""
+    categories = dataset.categories if are_labelled(results, dataset.categories) else {}
+    found = ((image, results.get(image.image_id, ())) for image in images)
+    return measured(found, categories)
+
+
+def tell_unknown(name: str, categories: Mapping[int, str], dataset: Dataset) -> None:
+    """Say which of a method's categories the data set lacks."""
+    unknown = sorted({*categories.values()} - {*dataset.categories.values()})
+    if unknown and categories != CLASS_AGNOSTIC:
+        words = f"{dataset.name} has no category {', '.join(map(repr, unknown))}"
+        print(f"{name}: {words}; masks of these count for recall only", file=sys.stderr)
+
+
+def tell_uncounted(name: str, results: Results, dataset: Dataset) -> None:
+    """Say how many of labelled results are of no category of the data set's."""
+    of_none = [m for masks in results.values() for m in masks if m.category == NO_CATEGORY]
+    if of_none and are_labelled(results, dataset.categories):
+        words = f"{len(of_none):,} masks are of no category of {dataset.name}'s"
+        print(f"{name}: {words}; they count for recall only", file=sys.stderr)
 
 
 def tell_missing(name: str, without: int, number: int) -> None:
@@ -151,23 +221,50 @@ def choose_images(
     return chosen
 
 
-def tell(reports: Reports, data: str, output: Path | None) -> None:
-    """Print both tables, and where the files are."""
+def tell(figures: Mapping[str, Measured], data: str, output: Path | None) -> None:
+    """Print the tables, and where the files are."""
     console = Console()
-    for table in (average_table(reports, data), recall_table(reports, data)):
+    tables = recall_tables(figures, data)
+    files = "recall.json, recall.md and recall.png"
+    if labels := labels_of(figures):
+        tables = (*tables, precision_table(labels, data))
+        files = f"{files}, precision.json and precision.md"
+    for table in tables:
         console.print(to_rich(table))
     if output:
-        console.print(f"recall.json, recall.md and recall.png are in {output}")
+        console.print(f"{files} are in {output}")
 
 
-def write(folder: Path, reports: Reports, data: str) -> None:
-    """All figures as JSON, both tables as Markdown, recall against IoU as a picture."""
+def recall_tables(figures: Mapping[str, Measured], data: str) -> tuple[Table, ...]:
+    reports = recall_of(figures)
+    return average_table(reports, data), recall_table(reports, data)
+
+
+def recall_of(figures: Mapping[str, Measured]) -> Reports:
+    return {name: found.recall for name, found in figures.items()}
+
+
+def labels_of(figures: Mapping[str, Measured]) -> dict[str, LabelReport]:
+    """Of the methods whose masks have labels."""
+    return {name: found.labels for name, found in figures.items() if found.labels}
+
+
+def write(folder: Path, figures: Mapping[str, Measured], data: str) -> None:
+    """All figures as JSON, the tables as Markdown, recall against IoU as a picture."""
     from instancefcn.evaluation.plots import plot_recall  # noqa: PLC0415  # of an extra
 
     with writing(folder):
-        with whole_file(folder / "recall.json") as file:
-            file.write(json.dumps(to_json(reports, data), indent=1).encode())
-        tables = (average_table(reports, data), recall_table(reports, data))
-        with whole_file(folder / "recall.md") as file:
-            file.write("\n".join(map(to_markdown, tables)).encode())
+        reports = recall_of(figures)
+        write_figures(folder / "recall", to_json(reports, data), recall_tables(figures, data))
         plot_recall(folder / "recall.png", reports, data)
+        if labels := labels_of(figures):
+            by_category = (category_table(name, report, data) for name, report in labels.items())
+            tables = (precision_table(labels, data), *by_category)
+            write_figures(folder / "precision", precision_to_json(labels, data), tables)
+
+
+def write_figures(stem: Path, figures: Mapping[str, object], tables: Sequence[Table]) -> None:
+    with whole_file(stem.with_suffix(".json")) as file:
+        file.write(json.dumps(figures, indent=1).encode())
+    with whole_file(stem.with_suffix(".md")) as file:
+        file.write("\n".join(map(to_markdown, tables)).encode())

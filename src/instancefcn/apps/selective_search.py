@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from instancefcn.apps.output import Failures, ending_with, require_apart
 from instancefcn.baselines.selective_search import STRATEGIES, selective_search
 from instancefcn.core.errors import UserError
 from instancefcn.core.journal import Journal
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.core.words import counted
 from instancefcn.data.dataset import Dataset
@@ -81,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         results = {
             image.image_id: masks[image.image_id] for image in images if image.image_id in masks
         }
-        write_results(arguments.output, results, min(dataset.categories, default=1))
+        write_results(arguments.output, results, ids_for(dataset))
         part.path.unlink()
     failed = f", {failures.number} failed" if failures.number else ""
     total = sum(map(len, results.values()))
@@ -130,6 +131,13 @@ def _record(image: AnnotatedImage, found: list[ScoredMask] | Exception) -> dict[
             f"{image.height}; give the images that were annotated"
         )
     return {"image": image.image_id, **ImageMasks(image.height, image.width, found).to_json()}
+
+
+def ids_for(dataset: Dataset) -> Mapping[int, int]:
+    """What results for a data set call masks that nobody labelled: COCO's own tools count a result
+    of a category that the data set has not as a miss, even where they ignore categories.
+    """
+    return dict.fromkeys(CLASS_AGNOSTIC, min(dataset.categories, default=1))
 
 
 def search_images(

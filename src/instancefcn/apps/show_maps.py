@@ -9,7 +9,6 @@ from pathlib import Path
 from instancefcn.apps.device_arguments import add_device_argument
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.apps.output import Failures, require_apart
-from instancefcn.apps.sources import find_images, to_sources
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import writing
 from instancefcn.data.images import read_image
@@ -20,6 +19,7 @@ from instancefcn.figures.separation import (
     require_plain,
     separate,
 )
+from instancefcn.formats.sources import find_images, to_sources
 from instancefcn.inference.predictor import Predictor
 
 
@@ -70,7 +70,8 @@ def _fcn(arguments: argparse.Namespace, predictor: Predictor) -> Predictor | Non
     if name is None:
         return None
     trust = trusted(arguments)
-    fcn = Predictor.from_pretrained(name, predictor.sides, device=arguments.device, trust=trust)
+    sides = predictor.settings.sides
+    fcn = Predictor.from_pretrained(name, sides, device=arguments.device, trust=trust)
     require_plain(parts_of_levels(fcn, name), name)
     return fcn
 

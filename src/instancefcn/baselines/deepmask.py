@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from instancefcn.core.grid import Windows
+from instancefcn.core.grid import Grid, Windows
 from instancefcn.network.heads import MaskHead
 from instancefcn.network.losses import MaskLoss
 
@@ -48,10 +48,11 @@ class SlidingHead(MaskHead):
         maps: Tensor = self.reduce(features).relu()
         return maps
 
-    def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor:
+    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        m = grid.m
         corner = torch.stack((windows.x, windows.y), 1) - m // 2
         boxes = torch.cat((windows.image[:, None], corner, corner + m), 1).float()
-        return torch.cat([self._logits(maps, part, m) for part in torch.split(boxes, CHUNK)])
+        return torch.cat([self._logits(answer, part, m) for part in torch.split(boxes, CHUNK)])
 
     def _logits(self, maps: Tensor, boxes: Tensor, m: int) -> Tensor:
         features = roi_align(maps.float(), boxes, self.size, aligned=True).to(maps.dtype)

@@ -7,24 +7,29 @@ suppression, masks and files take candidates and do not know who made them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from instancefcn.core.assembling import BACKGROUND
+from instancefcn.core.look import Look
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """n masks of one image that nobody has compared yet, in pixels of the whole image.
+    """n masks of one image that nobody has compared yet, in pixels of the image.
+
+    An engine that has seen a part of an image tells them in pixels of the part; ``moved``, they
+    are the image's.
 
     scores (n,) float32 in 0..1. windows (n, 4) float32: what the m x m cells span; may leave the
     image. logits (n, m, m) float32, above 0 inside an object. boxes (n, 4) float32: around the
     cells above 0, see ``cell_boxes``; a box without area is of an empty mask. level (n,) int64:
-    the index, of ``num_levels``, of the level that each came from. answers: what further heads say
-    of each, by the heads' names, (n, ...).
+    the index of the level that each came from, those of all ``looks`` counted one after another.
+    looks: the passes that made them. answers: what further heads say of each, by the heads' names,
+    (n, ...).
     """
 
     scores: Tensor
@@ -32,7 +37,7 @@ class Candidates:
     logits: Tensor
     boxes: Tensor
     level: Tensor
-    num_levels: int
+    looks: tuple[Look, ...]
     answers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,9 +56,15 @@ class Candidates:
             self.logits[index],
             self.boxes[index],
             self.level[index],
-            self.num_levels,
+            self.looks,
             {name: answer[index] for name, answer in self.answers.items()},
         )
+
+    def moved(self, x: float, y: float) -> Candidates:
+        """The same, x pixels further right and y further down."""
+        by = self.windows.new_tensor([x, y, x, y])
+        looks = tuple(look.moved(x, y) for look in self.looks)
+        return replace(self, windows=self.windows + by, boxes=self.boxes + by, looks=looks)
 
 
 def merge(parts: Sequence[Candidates]) -> Candidates:
@@ -64,14 +75,15 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
     """
     m = max(part.logits.shape[-1] for part in parts)
     widened = [widen(part.windows, part.logits, m) for part in parts]
-    before = [sum(part.num_levels for part in parts[:i]) for i in range(len(parts) + 1)]
+    levels = [sum(look.num_levels for look in part.looks) for part in parts]
+    before = [sum(levels[:i]) for i in range(len(parts))]
     return Candidates(
         scores=torch.cat([part.scores for part in parts]),
         windows=torch.cat([windows for windows, _ in widened]),
         logits=torch.cat([logits for _, logits in widened]),
         boxes=torch.cat([part.boxes for part in parts]),
-        level=torch.cat([part.level + n for part, n in zip(parts, before, strict=False)]),
-        num_levels=before[-1],
+        level=torch.cat([part.level + n for part, n in zip(parts, before, strict=True)]),
+        looks=tuple(look for part in parts for look in part.looks),
         answers=joined([part.answers for part in parts]),
     )
 
@@ -89,10 +101,15 @@ def widen(windows: Tensor, logits: Tensor, m: int) -> tuple[Tensor, Tensor]:
     cells = logits.shape[-1]
     if cells == m:
         return windows, logits
-    margin = (m - cells) // 2
-    border = (windows[:, 2:] - windows[:, :2]) / cells * margin
+    border = (windows[:, 2:] - windows[:, :2]) / cells * ((m - cells) // 2)
     wider = torch.cat((windows[:, :2] - border, windows[:, 2:] + border), 1)
-    return wider, F.pad(logits, (margin,) * 4, value=BACKGROUND)
+    return wider, padded(logits, m)
+
+
+def padded(logits: Tensor, m: int) -> Tensor:
+    """Logits (n, m', m') amid background: (n, m, m); both odd."""
+    margin = (m - logits.shape[-1]) // 2
+    return F.pad(logits, (margin,) * 4, value=BACKGROUND) if margin else logits
 
 
 def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:

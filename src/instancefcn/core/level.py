@@ -9,9 +9,6 @@ from torch import Tensor
 
 from instancefcn.core.grid import Grid, Windows
 
-Fill = Callable[[Tensor, Windows, int], Tensor]
-"""What fills a window: (maps (B, C, H, W), n windows, m) -> mask logits (n, m, m)."""
-
 Decode = Callable[[Tensor, Windows, Grid], Tensor]
 """What reads a head's answer: (answer, n windows, their grid) -> what it says of each (n, ...)."""
 
@@ -20,15 +17,15 @@ Decode = Callable[[Tensor, Windows, Grid], Tensor]
 class Level:
     """A grid and what a network says of its windows, for a batch of B inputs.
 
-    maps (B, C, H, W): what ``fill`` makes mask logits of; k * k score maps in the paper.
-    objectness (B, rows, columns): logits, one a window. answers: what further heads say, by their
-    names, each of the head's own shape; ``decoders`` read them.
+    maps (B, C, H, W): what ``fill`` reads n windows' mask logits (n, m, m) from; k * k score maps
+    in the paper. objectness (B, rows, columns): logits, one a window. answers: what further heads
+    say, by their names, each of the head's own shape; ``decoders`` read them.
     """
 
     grid: Grid
     maps: Tensor
     objectness: Tensor
-    fill: Fill
+    fill: Decode
     answers: Mapping[str, Tensor] = field(default_factory=dict)
     decoders: Mapping[str, Decode] = field(default_factory=dict)
 
@@ -38,7 +35,7 @@ class Level:
 
     def logits(self, windows: Windows) -> Tensor:
         """Mask logits (n, m, m) of these windows."""
-        logits = self.fill(self.maps, windows, self.grid.m)
+        logits = self.fill(self.maps, windows, self.grid)
         assert logits.shape == (len(windows), self.grid.m, self.grid.m)
         return logits
 

@@ -55,6 +55,7 @@ class Proposals:
         if self.labels is UNLABELLED:
             object.__setattr__(self, "labels", torch.full((n,), min(self.categories)))
         assert self.labels.shape == (n,)
+        assert self.categories.keys() >= set(self.labels.tolist())
         assert self.scores.shape == self.level.shape == (n,)
         assert self.windows.shape == (n, 4)
         assert self.logits.shape == (n, m, m)
@@ -81,6 +82,11 @@ class Proposals:
             answers={name: answer[index] for name, answer in self.answers.items()},
             labels=self.labels[index],
         )
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The name of each one's category."""
+        return [self.categories[label] for label in self.labels.tolist()]
 
     def masks(self) -> tuple[Rle, ...]:
         """The masks of the whole image, run-length encoded, in order; drawn once, then kept."""

@@ -12,9 +12,11 @@ Coordinates are continuous, x right, y down; pixel i spans [i, i + 1). Boxes are
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -23,6 +25,13 @@ from instancefcn.core.errors import UserError
 
 GREY = 128
 """The value of an input's pixels beyond the image, in training as in inference."""
+
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def is_name(value: Any) -> TypeGuard[str]:
+    """Whether this can be a category's name: a text of one line, not empty, fit for any file."""
+    return isinstance(value, str) and value != "" and not _NO_NAME.search(value)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Parts of another data set: some spread over all of it, or those that a list names."""
+"""Other views of a data set: some of its images, or its categories under other ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from instancefcn.core.errors import UserError
@@ -80,3 +81,53 @@ class Listed:
         names = set(shipped_split(self.names))
         places = range(len(self.dataset))
         return [place for place in places if self.dataset[place].path.stem in names]
+
+
+class Recategorised:
+    """A data set whose categories have the ids that ``categories`` gives to their names.
+
+    Raises UserError, with the first image, if it has not the same names: an object that one data
+    set leaves unlabelled must not teach background.
+    """
+
+    def __init__(self, dataset: Dataset, categories: Mapping[int, str]) -> None:
+        self.dataset = dataset
+        self.categories = categories
+
+    @property
+    def name(self) -> str:
+        return self.dataset.name
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> AnnotatedImage:
+        image, ids = self.dataset[index], self._ids
+        return replace(
+            image, instances=tuple(replace(i, category=ids[i.category]) for i in image.instances)
+        )
+
+    def problems(self, decode: bool = False) -> Iterator[Problem]:
+        """See ``Dataset.problems``."""
+        return self.dataset.problems(decode)
+
+    @cached_property
+    def _ids(self) -> Mapping[int, int]:
+        theirs = self.dataset.categories
+        missing = sorted(set(self.categories.values()) - set(theirs.values()))
+        unknown = sorted(set(theirs.values()) - set(self.categories.values()))
+        if missing or unknown:
+            words = [f"lacks {few(missing)}"] if missing else []
+            words += [f"has also {few(unknown)}"] if unknown else []
+            raise UserError(
+                f"{self.dataset.name}: its categories are not the network's: it "
+                f"{' and '.join(words)}; give data sets that label the same categories"
+            )
+        ids = {name: category for category, name in self.categories.items()}
+        return {category: ids[name] for category, name in theirs.items()}
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, and how many there are beside these."""
+    first = ", ".join(names[:3])
+    return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"

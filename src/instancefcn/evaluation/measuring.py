@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import Thumbnails, is_known, thumbnail
 from instancefcn.data.images import read_image
-from instancefcn.evaluation.recall import RecallReport, match, summarize
+from instancefcn.evaluation.coco_precision import CocoReport, judge_by_coco, summarize_by_coco
+from instancefcn.evaluation.precision import PrecisionReport, judge, summarize_precision
+from instancefcn.evaluation.recall import COUNTS, RecallReport, match, summarize
+from instancefcn.formats.coco.results import NO_CATEGORY, Results, ScoredMask
 
-Method: TypeAlias = Callable[[Iterable[Path]], Iterable[Sequence[Rle]]]
-"""From image files to masks of each one's size, best first; in order, one after another."""
+Found = TypeVar("Found")
+
+Method: TypeAlias = Callable[[Iterable[Path]], Iterable[Found]]
+"""From image files to what is found on each, e.g. masks of its size, best first; in order, one
+after another.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,15 +65,71 @@ def choose(dataset: Dataset, known: Thumbnails, limit: int, included: bool = Fal
     return Chosen(places, trained, included)
 
 
-def measure(method: Method, dataset: Dataset, places: Sequence[int]) -> RecallReport:
-    """Recall of a method's masks on the images of a data set at these places."""
-    return summarize(match(image, masks) for image, masks in find(method, dataset, places))
+@dataclass(frozen=True)
+class LabelReport:
+    """What the labels of masks are worth, by the rules of SDS and by those of COCO."""
+
+    sds: PrecisionReport
+    coco: CocoReport
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a method finds. labels: None if no mask has a category of the data set's."""
+
+    recall: RecallReport
+    labels: LabelReport | None
+
+
+def measure(
+    method: Method[Sequence[ScoredMask]], dataset: Dataset, places: Sequence[int]
+) -> Measured:
+    """A method's masks on the images of a data set at these places, measured."""
+    return measured(find(method, dataset, places), dataset.categories)
+
+
+def measured(
+    found: Iterable[tuple[AnnotatedImage, Sequence[ScoredMask]]], categories: Mapping[int, str]
+) -> Measured:
+    """Recall of images' masks, best first, and precision of those of these categories.
+
+    Masks are judged image by image and not kept.
+    """
+    matches, judgements, by_coco, labelled = [], [], [], False
+    for image, masks in found:
+        labelled = labelled or any(mask.category in categories for mask in masks)
+        matches.append(match(image, [mask.mask for mask in masks[: max(COUNTS)]]))
+        judgements.append(judge(image, masks))
+        by_coco.append(judge_by_coco(image, masks, categories))
+    if not labelled:
+        return Measured(summarize(matches), None)
+    sds = summarize_precision(judgements, categories)
+    return Measured(summarize(matches), LabelReport(sds, summarize_by_coco(by_coco, categories)))
+
+
+def scored_masks(proposals: Proposals, categories: Mapping[int, str]) -> list[ScoredMask]:
+    """Proposals as masks of a data set's categories, which are found by their names: of
+    ``NO_CATEGORY`` where the data set has no category of that name.
+    """
+    ids = {name: category for category, name in categories.items()}
+    of_label = {key: ids.get(name, NO_CATEGORY) for key, name in proposals.categories.items()}
+    labels = (of_label[label] for label in proposals.labels.tolist())
+    masks = zip(proposals.masks(), proposals.scores.tolist(), labels, strict=True)
+    return [ScoredMask(*mask) for mask in masks]
+
+
+def are_labelled(results: Results, categories: Mapping[int, str]) -> bool:
+    """Do results tell a data set's categories apart? Those that give one to all masks, as
+    class-agnostic methods do, have labels only if it is the data set's only one.
+    """
+    found = {mask.category for masks in results.values() for mask in masks} & categories.keys()
+    return len(found) > 1 or len(found) == len(categories) == 1
 
 
 def find(
-    method: Method, dataset: Dataset, places: Sequence[int]
-) -> Iterator[tuple[AnnotatedImage, Sequence[Rle]]]:
-    """The images of a data set at these places, each with a method's masks on it."""
+    method: Method[Found], dataset: Dataset, places: Sequence[int]
+) -> Iterator[tuple[AnnotatedImage, Found]]:
+    """The images of a data set at these places, each with what a method finds on it."""
     bar = track(places, f"evaluating on {escape(dataset.name)}", console=Console(stderr=True))
     images, ahead = tee(dataset[place] for place in bar)
     yield from zip(images, method(image.path for image in ahead), strict=True)

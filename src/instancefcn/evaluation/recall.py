@@ -61,17 +61,12 @@ def match(image: AnnotatedImage, proposals: Sequence[Rle]) -> Matches:
 
     Raises UserError if a proposal has not the image's size.
     """
-    for mask in proposals:
-        if (mask.height, mask.width) != (image.height, image.width):
-            raise UserError(
-                f"{image.path}: a proposal of {mask.width} x {mask.height} pixels on an image of "
-                f"{image.width} x {image.height}; propose at the image's own size"
-            )
+    found = judged(image, proposals)
     counting = [instance for instance in image.instances if not instance.crowd]
-    objects = _judged([instance.mask for instance in counting], image.void)
+    objects = judged(image, [instance.mask for instance in counting])
     area = np.asarray(coco_mask.area(objects))
     counted = np.stack([(low <= area) & (area <= high) for low, high in AREAS.values()])
-    iou = coco_mask.iou(_judged(proposals, image.void), objects, [0] * len(objects))
+    iou = coco_mask.iou(found, objects, [0] * len(objects))
     overlap = np.reshape(iou, (len(proposals), len(objects)))
     # Of objects overlapped alike the last is taken, and pycocotools goes category by category.
     order = np.argsort(np.array([i.category for i in counting], np.int64), kind="stable")
@@ -80,12 +75,21 @@ def match(image: AnnotatedImage, proposals: Sequence[Rle]) -> Matches:
     return Matches(ranks, counted, image.void is not None)
 
 
-def _judged(masks: Sequence[Rle], void: Rle | None) -> list[dict[str, object]]:
-    """The masks without void pixels, for pycocotools."""
+def judged(image: AnnotatedImage, masks: Sequence[Rle]) -> list[dict[str, object]]:
+    """Masks on an image without its void pixels, for pycocotools.
+
+    Raises UserError if a mask has not the image's size.
+    """
+    for mask in masks:
+        if (mask.height, mask.width) != (image.height, image.width):
+            raise UserError(
+                f"{image.path}: a proposal of {mask.width} x {mask.height} pixels on an image of "
+                f"{image.width} x {image.height}; propose at the image's own size"
+            )
     segmentations = list(map(rle_to_coco, masks))
-    if void is None:
+    if image.void is None:
         return segmentations
-    rest = rle_to_coco(encode(~decode(void)))
+    rest = rle_to_coco(encode(~decode(image.void)))
     return [coco_mask.merge([mask, rest], intersect=True) for mask in segmentations]
 
 

@@ -156,11 +156,9 @@ def _figures(report: RecallReport) -> list[dict[str, object]]:
     return [
         {
             "proposals": count,
-            "AR": {area: _or_none(report.average(count, area)) for area in AREAS},
-            "AR-area": {area: _or_none(report.average(count, area, "area")) for area in AREAS},
-            "recall": {
-                area: list(map(_or_none, report.at(count, area).tolist())) for area in AREAS
-            },
+            "AR": {area: or_none(report.average(count, area)) for area in AREAS},
+            "AR-area": {area: or_none(report.average(count, area, "area")) for area in AREAS},
+            "recall": {area: list(map(or_none, report.at(count, area).tolist())) for area in AREAS},
         }
         for count in report.counts
     ]
@@ -171,5 +169,6 @@ def percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
-def _or_none(value: float) -> float | None:
+def or_none(value: float) -> float | None:
+    """A fraction for JSON; null for nan."""
     return None if math.isnan(value) else value

@@ -105,7 +105,7 @@ def separate(
     levels = levels_of(predictor, pixels)
     if number is None:
         number = 1 + busiest(predictor(pixels))
-    level, selection = levels[number - 1], predictor.selection
+    level, selection = levels[number - 1], predictor.settings.selection
     candidates = candidates_of([level], height, width, selection)
     chosen = choose(ranked(candidates, height, width, selection))
     maps = _score_maps(level, ks[number - 1])
@@ -140,7 +140,7 @@ def parts_of_levels(predictor: Predictor, name: str) -> list[int]:
         for branch in _branches(_engine(predictor).network)
         for _ in branch.pairs
     ]
-    return ks * len(predictor.sides)
+    return ks * len(predictor.settings.sides)
 
 
 def require_plain(ks: Sequence[int], name: str) -> None:

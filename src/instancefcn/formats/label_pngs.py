@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.proposals import Proposals
+from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.core.rle import encode_labels
 from instancefcn.core.types import AnnotatedImage, Instance, Rle
 from instancefcn.data.checks import check_items
@@ -35,7 +35,7 @@ class LabelPngDataset:
     lie in root itself.
     """
 
-    categories: Mapping[int, str] = {1: "object"}
+    categories: Mapping[int, str] = CLASS_AGNOSTIC
 
     def __init__(
         self, root: Path | str, split: str | None = None, images: Path | str | None = None
@@ -95,11 +95,16 @@ def objects(labels: NDArray[Any]) -> dict[int, Rle]:
 
 
 def write_labels(folder: Path, prediction: Prediction) -> Lost:
-    """Write an image's label map as a 16-bit PNG. Lost is what no pixel is left for."""
-    labels = label_map(prediction.proposals)
+    """Write an image's label map as a 16-bit PNG. Lost is what no pixel is left for, and what each
+    mask is called: a pixel says which mask, not of which category.
+    """
+    proposals = prediction.proposals
+    labels = label_map(proposals)
     write_png(WRITER.path(folder, prediction.source), labels)
-    hidden = len(prediction.proposals) - np.count_nonzero(np.bincount(labels.ravel())[1:])
-    return {"masks that better ones cover": int(hidden)} if hidden else {}
+    hidden = len(proposals) - np.count_nonzero(np.bincount(labels.ravel())[1:])
+    named = 0 if proposals.categories == CLASS_AGNOSTIC else len(proposals)
+    lost = {"masks that better ones cover": int(hidden), "names": named}
+    return {what: number for what, number in lost.items() if number}
 
 
 def label_map(proposals: Proposals) -> NDArray[np.uint16]:

@@ -1,4 +1,4 @@
-"""A picture of proposals: contours, a light fill and scores over the image."""
+"""A picture of proposals: contours, a light fill, names and scores over the image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from unicodedata import combining, normalize
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
-from instancefcn.core.proposals import Proposals
+from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.core.rle import mask_area, rle_to_coco
 from instancefcn.formats.format import Lost, Writer
 from instancefcn.formats.png import write_png
@@ -25,6 +26,8 @@ WEAKEST = 1 / 3
 OVERLAP = 0.3
 WHOLE = 0.95
 OPACITY = 0.3
+LONGEST = 24
+"""So many characters of a name are written."""
 
 PALETTE = """#ff4d4d #2fd65b #4d9bff #ffd60a #c86bff #19d3f3 #ff8c1a #ff5fb8 #b6e84a #8c7bff #00c2a0
     #ffb3a7"""
@@ -68,7 +71,7 @@ WRITER = Writer(
 def draw(image: NDArray[np.uint8], proposals: Proposals) -> NDArray[np.uint8]:
     """The picture (h, w, 3) uint8 RGB of an image (H, W, 3) uint8 RGB and its best proposals.
 
-    It is as large as the image, but its longer side at least ``SMALLEST`` pixels, so that scores
+    It is as large as the image, but its longer side at least ``SMALLEST`` pixels, so that labels
     can be read, and at most ``LARGEST``. For what is drawn see ``worth_drawing``.
     """
     height, width = image.shape[:2]
@@ -79,8 +82,24 @@ def draw(image: NDArray[np.uint8], proposals: Proposals) -> NDArray[np.uint8]:
     chosen = list(islice(worth_drawing(fine), MOST))
     outlines = [outline(fine, index) for index in chosen]
     shapes = _draw_shapes(_resample(image, fine_size), outlines)
-    scores = [f"{proposals.scores[index]:.2f}" for index in chosen]
-    return _draw_labels(_resample(shapes, size), outlines, scores)
+    texts = [label(proposals, index) for index in chosen]
+    return _draw_labels(_resample(shapes, size), outlines, texts)
+
+
+def label(proposals: Proposals, index: int) -> str:
+    """What is written on one: its score, after its name if it has one of its own.
+
+    Pillow's font has no letters but those of English: accents are left out, and a name in other
+    letters is its category's number.
+    """
+    score = f"{proposals.scores[index]:.2f}"
+    if proposals.categories == CLASS_AGNOSTIC:
+        return score
+    letters = normalize("NFKD", proposals.names[index].replace("ß", "ss"))
+    name = "".join(letter for letter in letters if not combining(letter))
+    if not name.isascii():
+        name = f"#{int(proposals.labels[index])}"
+    return f"{name if len(name) <= LONGEST else name[: LONGEST - 1] + '…'} {score}"
 
 
 def worth_drawing(proposals: Proposals) -> Iterator[int]:

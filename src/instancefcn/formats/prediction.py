@@ -47,6 +47,11 @@ class Prediction:
         return cls(source, pixels, proposals[index], [masks[i] for i in kept])
 
 
+def short_score(score: float) -> float:
+    """A score's six leading digits; all the others of a float32 are noise. Keeps the order."""
+    return float(f"{score:.6g}")
+
+
 def crop(proposals: Proposals, index: int) -> tuple[int, int, NDArray[np.bool_]]:
     """One mask cut out: (x, y, mask (h, w) bool), its first pixel at (x, y) of the image.
 

@@ -7,14 +7,20 @@ x.safetensors  everything, bit for bit; ``load_proposals`` reads it back
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.tensors import read_tensors, write_tensors
+from instancefcn.core.types import is_name
+from instancefcn.formats.coco.records import whole
 from instancefcn.formats.coco.writing import ImageMasks, data_set
 from instancefcn.formats.label_pngs import label_map
 from instancefcn.formats.png import write_png
@@ -31,7 +37,7 @@ def save(proposals: Proposals, path: Path) -> None:
         source = Source(path, 1, path.stem, path.stem)
         pixels = np.zeros((0, 0, 3), np.uint8)  # a COCO file holds none
         masks = ImageMasks.of(Prediction.of(source, pixels, proposals))
-        with whole_file(path) as file, data_set(file) as add:
+        with whole_file(path) as file, data_set(file, proposals.categories) as add:
             add(source, masks)
     elif path.suffix == ".png":
         write_png(path, label_map(proposals))
@@ -51,9 +57,9 @@ def save(proposals: Proposals, path: Path) -> None:
 def load_proposals(path: Path | str) -> Proposals:
     """The proposals that were saved as .safetensors. Raises UserError for any other file."""
     tensors, header = read_tensors(Path(path))
-    described = header.get("proposals")
     named = {name for name in tensors if not name.startswith(ANSWERS)}
-    if not isinstance(described, dict) or named != set(TENSORS):
+    found = _described(header.get("proposals")) if named == set(TENSORS) else None
+    if found is None or not _fit(tensors, found.categories):
         raise UserError(f"{path}: holds no proposals; give a file that Proposals.save wrote")
     answers = {k.removeprefix(ANSWERS): tensors.pop(k) for k in sorted(tensors.keys() - named)}
     return Proposals(
@@ -61,9 +67,41 @@ def load_proposals(path: Path | str) -> Proposals:
         tensors["windows"],
         tensors["logits"],
         tensors["level"],
-        int(described["height"]),
-        int(described["width"]),
+        found.height,
+        found.width,
         answers,
-        {int(key): name for key, name in described["categories"].items()},
+        found.categories,
         tensors["labels"],
     )
+
+
+class _Described(NamedTuple):
+    """What a file's header says."""
+
+    height: int
+    width: int
+    categories: Mapping[int, str]
+
+
+def _described(header: Any) -> _Described | None:
+    """None if something is missing or makes no sense."""
+    if not isinstance(header, dict):
+        return None
+    height, width, named = map(header.get, ("height", "width", "categories"))
+    if not (type(height) is type(width) is int and min(height, width) > 0):
+        return None
+    if not (isinstance(named, dict) and named and all(map(is_name, named.values()))):
+        return None
+    ids = {key: whole(key) for key in named}
+    categories = {number: named[key] for key, number in ids.items() if number is not None}
+    return _Described(height, width, categories) if len(categories) == len(named) else None
+
+
+def _fit(tensors: Mapping[str, Tensor], categories: Mapping[int, str]) -> bool:
+    """Whether the tensors are those of as many proposals, each of one of the categories."""
+    n, m = tensors["scores"].numel(), tensors["logits"].shape[-1:]
+    shapes = {"scores": (n,), "windows": (n, 4), "logits": (n, *m, *m), "level": (n,)}
+    alike = all(tensors[name].shape == shape for name, shape in {**shapes, "labels": (n,)}.items())
+    labels = tensors["labels"]
+    known = labels.dtype == torch.int64 and categories.keys() >= set(labels.flatten().tolist())
+    return alike and known

@@ -1,11 +1,18 @@
-"""What an engine is: it maps samplings of one size to candidates. The network with torch is one."""
+"""What an engine is: it maps samplings of one size to candidates. The network with torch is one.
+
+An engine whose model has a labeller also says what the masks show.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from torch import Tensor
+
 from instancefcn.core.candidates import Candidates
+from instancefcn.core.look import Look
+from instancefcn.core.proposals import Proposals
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import Sampling
 
@@ -17,8 +24,18 @@ class Engine(Protocol):
     def multiple(self) -> int:
         """What the sides of an input are multiples of."""
 
+    @property
+    def categories(self) -> Mapping[int, str]:
+        """The names, by id, of what it tells apart; none if it does not label."""
+
     def candidates(self, samplings: Sequence[Sampling], selection: Selection) -> list[Candidates]:
-        """The candidates of each sampling, in pixels of its own image, on the engine's device.
+        """The candidates of each sampling, in pixels from its ``origin``, on the engine's device.
 
         The samplings have one ``input_size``; the result of one does not depend on the others.
+        """
+
+    def label(self, proposals: Proposals, looks: Sequence[Look]) -> Tensor:
+        """Logits (n, 1 + number of categories) on the CPU, background first, then by id.
+
+        ``looks``: those of the candidates that the proposals were ranked of.
         """

@@ -3,55 +3,45 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from instancefcn.core.candidates import Candidates, merge
 from instancefcn.core.errors import UserError
-from instancefcn.core.proposals import Proposals
+from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.core.types import Rle
 from instancefcn.data.images import read_image, to_rgb
 from instancefcn.inference.engine import Engine
 from instancefcn.inference.engines import open_engine
 from instancefcn.inference.ranking import Selection, ranked
-from instancefcn.inference.sampling import Sampling, sample
+from instancefcn.inference.sampling import Pixels, Sampling, sample
 from instancefcn.inference.settings import Inference
+from instancefcn.inference.streaming import outcomes
+from instancefcn.labelling.labels import labelled
 
 AnyImage = str | Path | Image.Image | NDArray[Any]
-Pixels = NDArray[np.uint8]
 
 
 class Predictor:
-    """An engine and the sizes at which it sees an image.
+    """An engine, and how it is used.
 
-    sides: the shorter sides of the samplings, in pixels; each costs a pass in proportion to its
-    square. longest: no longer side exceeds ``longest`` times its shorter side's aim. batch: how
-    many images of like sizes go through the engine together.
+    settings: the sizes at which it sees an image, and what is kept. batch: how many inputs of one
+    size go through the engine together. labels: whether a model that has a labeller labels.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        sides: Sequence[int],
-        selection: Selection | None = None,
-        *,
-        longest: float = 2.5,
-        batch: int = 1,
+        self, engine: Engine, settings: Inference, batch: int = 1, *, labels: bool = True
     ) -> None:
         self.engine = engine
-        self.sides = tuple(sides)
-        self.selection = selection or Selection()
-        self.longest = longest
+        self.settings = settings
         self.batch = batch
+        self.labels = labels
         self._clicked: tuple[bytes, Proposals] | None = None
 
     @classmethod
@@ -64,6 +54,7 @@ class Predictor:
         device: str | None = None,
         batch: int = 1,
         trust: Collection[str] = (),
+        labels: bool = True,
     ) -> Predictor:
         """The predictor of a model file, or of a model that ships ("general").
 
@@ -76,14 +67,7 @@ class Predictor:
             settings = replace(settings, sides=tuple(sides))
         if selection:
             settings = replace(settings, selection=selection)
-        return cls.of(engine, settings, batch)
-
-    @classmethod
-    def of(cls, engine: Engine, settings: Inference, batch: int = 1) -> Predictor:
-        """A predictor by the settings of a recipe or of a model file."""
-        return cls(
-            engine, settings.sides, settings.selection, longest=settings.longest, batch=batch
-        )
+        return cls(engine, settings, batch, labels=labels)
 
     def __call__(self, image: AnyImage) -> Proposals:
         """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""
@@ -93,41 +77,33 @@ class Predictor:
         """The proposals of each image, in order.
 
         While ``batch`` images are computed the next ones are decoded. Those of like sizes go
-        through the engine together. An image that cannot be read raises its error at its turn.
+        through the engine together. An image that cannot be read raises its error at its turn,
+        and ends the stream; ``streaming.outcomes`` goes on.
         """
-        with ThreadPoolExecutor(1) as pool:
-            awaited: deque[Future[Pixels]] = deque()
-            left = iter(images)
-            while True:
-                for image in islice(left, 2 * self.batch - len(awaited)):
-                    awaited.append(pool.submit(to_pixels, image))
-                if not awaited:
-                    return
-                taken = [awaited.popleft() for _ in range(min(self.batch, len(awaited)))]
-                yield from self._of_decoded(taken)
+        for _, outcome in outcomes(images, to_pixels, self.propose, self.batch):
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield outcome[1]
 
     def masks(self, images: Iterable[AnyImage]) -> Iterator[tuple[Rle, ...]]:
         """The masks of each image, best first, in order: see ``stream``."""
         return (proposals.masks() for proposals in self.stream(images))
 
-    def _of_decoded(self, images: Sequence[Future[Pixels]]) -> Iterator[Proposals]:
-        whole: list[Pixels] = []
-        for image in images:
-            try:
-                whole.append(image.result())
-            except UserError:
-                yield from self.propose(whole)  # those before it are not lost
-                raise
-        yield from self.propose(whole)
-
     def samplings(self, pixels: Pixels) -> list[Sampling]:
-        """An image (H, W, 3) uint8 RGB at each of ``sides``."""
-        return [sample(pixels, side, round(side * self.longest)) for side in self.sides]
+        """How the engine sees an image (H, W, 3) uint8 RGB: all of it at each of the sides."""
+        longest = self.settings.longest
+        return [sample(pixels, side, round(side * longest)) for side in self.settings.sides]
 
     def with_selection(self, **changes: Any) -> Predictor:
         """The same predictor, some values of its ``Selection`` changed."""
-        selection = replace(self.selection, **changes)
-        return Predictor(self.engine, self.sides, selection, longest=self.longest, batch=self.batch)
+        selection = replace(self.settings.selection, **changes)
+        settings = replace(self.settings, selection=selection)
+        return Predictor(self.engine, settings, self.batch, labels=self.labels)
+
+    @property
+    def categories(self) -> Mapping[int, str]:
+        """The names, by id, of what its proposals are labelled with."""
+        return (self.engine.categories if self.labels else {}) or CLASS_AGNOSTIC
 
     def at(self, image: AnyImage, x: float, y: float) -> Proposals:
         """The best mask under a click: see ``Proposals.at``.
@@ -141,28 +117,46 @@ class Predictor:
         return self._clicked[1].at(x, y)
 
     def propose(self, images: Sequence[Pixels]) -> list[Proposals]:
-        """The proposals of a few images (H, W, 3) uint8 RGB, which go through the engine together
-        where their sizes are alike.
+        """The proposals of a few images (H, W, 3) uint8 RGB. Each has any number of samplings;
+        those of one size go through the engine together.
         """
         sampled = [self.samplings(pixels) for pixels in images]
-        found: list[list[Candidates]] = [[] for _ in images]
-        for of_side in zip(*sampled, strict=True):
-            for group in _of_one_size(of_side, self.engine.multiple):
-                shown = self.engine.candidates([of_side[i] for i in group], self.selection)
-                for index, candidates in zip(group, shown, strict=True):
-                    found[index].append(candidates)
+        found = iter(self._candidates([each for samplings in sampled for each in samplings]))
+        merged = [merge(list(islice(found, len(samplings)))) for samplings in sampled]
         return [
-            ranked(merge(parts), pixels.shape[0], pixels.shape[1], self.selection)
-            for parts, pixels in zip(found, images, strict=True)
+            self._ranked(candidates, *pixels.shape[:2])
+            for candidates, pixels in zip(merged, images, strict=True)
         ]
 
+    def _ranked(self, candidates: Candidates, height: int, width: int) -> Proposals:
+        proposals = ranked(candidates, height, width, self.settings.selection)
+        if not (self.labels and self.engine.categories):
+            return proposals
+        labelling = self.settings.labelling
+        best = proposals[: labelling.proposals]
+        logits = self.engine.label(best, candidates.looks)
+        return labelled(best, logits, self.engine.categories, labelling)
 
-def _of_one_size(samplings: Sequence[Sampling], multiple: int) -> list[list[int]]:
-    """The indices of the samplings of each size of input, sizes in the order in which they come."""
+    def _candidates(self, samplings: Sequence[Sampling]) -> list[Candidates]:
+        """Of each sampling, in order, in pixels of its whole image."""
+        found: dict[int, Candidates] = {}
+        for group in _of_one_size(samplings, self.engine.multiple, self.batch):
+            together = [samplings[i] for i in group]
+            shown = self.engine.candidates(together, self.settings.selection)
+            for index, candidates in zip(group, shown, strict=True):
+                found[index] = candidates.moved(*samplings[index].origin)
+        return [found[index] for index in range(len(samplings))]
+
+
+def _of_one_size(
+    samplings: Sequence[Sampling], multiple: int, most: int
+) -> Iterator[Sequence[int]]:
+    """The indices of samplings, at most so many together whose inputs have one size."""
     groups: dict[tuple[int, int], list[int]] = {}
     for index, sampling in enumerate(samplings):
         groups.setdefault(sampling.input_size(multiple), []).append(index)
-    return list(groups.values())
+    for group in groups.values():
+        yield from (group[i : i + most] for i in range(0, len(group), most))
 
 
 def to_pixels(image: AnyImage) -> Pixels:

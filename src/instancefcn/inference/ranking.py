@@ -5,7 +5,7 @@ Paper, section 3.3. None of this knows what made the candidates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
@@ -56,12 +56,17 @@ def ranked(candidates: Candidates, height: int, width: int, selection: Selection
 
     Equal scores keep the order of the candidates, so that the ranking is deterministic.
     """
-    drawn = (candidates.boxes[:, 2:] > candidates.boxes[:, :2]).all(1).nonzero()[:, 0]
-    kept, scores = suppress(candidates.boxes[drawn], candidates.scores[drawn], selection)
-    best = candidates[drawn[kept]]
+    best = best_of(candidates, selection)
     answers = {name: answer.cpu() for name, answer in best.answers.items()}
     parts = (best.windows.cpu(), best.logits.cpu(), best.level.cpu())
-    return Proposals(scores.cpu(), *parts, height, width, answers)
+    return Proposals(best.scores.cpu(), *parts, height, width, answers)
+
+
+def best_of(candidates: Candidates, selection: Selection) -> Candidates:
+    """The candidates that stay, best first, each with its final score."""
+    drawn = (candidates.boxes[:, 2:] > candidates.boxes[:, :2]).all(1).nonzero()[:, 0]
+    kept, scores = suppress(candidates.boxes[drawn], candidates.scores[drawn], selection)
+    return replace(candidates[drawn[kept]], scores=scores)
 
 
 def suppress(boxes: Tensor, scores: Tensor, selection: Selection) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Samplings of an image: the sizes at which a network sees it, and the exact way back."""
+"""Samplings of an image: the sizes and parts at which a network sees it, and the exact way back."""
 
 from __future__ import annotations
 
@@ -12,22 +12,29 @@ from torch import Tensor
 
 from instancefcn.core.types import GREY
 
+Pixels = NDArray[np.uint8]
+"""An image (H, W, 3), RGB."""
+
 PAPER_SIDES = tuple(round(600 * 1.5**n) for n in range(-4, 2))
 """The shorter sides of the paper's image pyramid (section 3.3): 600 x 1.5^{-4 .. 1}."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """An image at one size.
+    """An image, or a part of it (a tile), at one size.
 
     pixels (H, W, 3) uint8 RGB. scale: how many pixels of the image one of these stands for (x, y).
-    height, width: of the image.
+    height, width: of the part, in pixels of the image. origin: (x, y), the pixel of the image at
+    which the part begins; what an engine finds is told in pixels from there. What makes an input's
+    sides multiples is grey: fit for the image's border, but a part that ends inside the image had
+    better need none.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     scale: tuple[float, float]
     height: int
     width: int
+    origin: tuple[int, int] = (0, 0)
 
     def input_size(self, multiple: int) -> tuple[int, int]:
         """Height and width of the input, whose sides are multiples of ``multiple``."""
@@ -44,7 +51,7 @@ class Sampling:
         return (image.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
-def sample(image: NDArray[np.uint8], shorter_side: int, longest: int) -> Sampling:
+def sample(image: Pixels, shorter_side: int, longest: int) -> Sampling:
     """Resize an image (H, W, 3) uint8 to a shorter side, its longer side at most ``longest``.
 
     Areas are averaged when it shrinks, and interpolated when it grows.

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from instancefcn.core.errors import UserError
 from instancefcn.inference.ranking import Selection
+from instancefcn.labelling.labels import Labelling
 from instancefcn.network.typed import parse, plain_parser
 
 MOST_SIDES = 32
@@ -23,12 +24,14 @@ class Inference:
 
     sides: the shorter sides of the samplings, in pixels; each costs a forward pass in proportion
     to its square. longest: no longer side exceeds ``longest`` times its shorter side's aim.
+    labelling: how proposals become labelled ones, if the model has a labeller.
     Raises UserError for values out of range.
     """
 
     sides: tuple[int, ...]
     selection: Selection = field(default_factory=Selection)
     longest: float = 2.5
+    labelling: Labelling = field(default_factory=Labelling)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.sides) <= MOST_SIDES:
@@ -48,7 +51,7 @@ class Inference:
         parser.add_class_arguments(cls)
         try:
             read = parser.instantiate(parse(parser, values, get_type_hints(cls), (), source))
-            return cls(read.sides, read.selection, read.longest)
+            return cls(read.sides, read.selection, read.longest, read.labelling)
         except UserError as error:
             reason = str(error).removeprefix(f"{source}: ")
             raise UserError(

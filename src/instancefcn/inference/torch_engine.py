@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,10 +12,14 @@ from torch import Tensor
 from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
 from instancefcn.core.level import Level
+from instancefcn.core.look import Look
+from instancefcn.core.proposals import Proposals
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import Sampling
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.windows import candidates_of
+from instancefcn.labelling.network import LabelledNetwork
+from instancefcn.labelling.rois import rois_of
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import load_model
 
@@ -31,24 +36,48 @@ class TorchEngine:
     def multiple(self) -> int:
         return self.network.backbone.multiple
 
+    @property
+    def categories(self) -> Mapping[int, str]:
+        return self.network.categories if isinstance(self.network, LabelledNetwork) else {}
+
     @torch.no_grad()
     def candidates(self, samplings: Sequence[Sampling], selection: Selection) -> list[Candidates]:
         """See ``Engine``."""
-        levels = self.network(self._inputs(samplings))
-        return [
-            candidates_of(
+        encoded = self.network.encode(self._inputs(samplings))
+        levels = self.network.levels(encoded)
+        found = []
+        for index, sampling in enumerate(samplings):
+            candidates = candidates_of(
                 [level.rescaled(sampling.scale) for level in levels],
                 sampling.height,
                 sampling.width,
                 selection,
                 index,
             )
-            for index, sampling in enumerate(samplings)
-        ]
+            kept = tuple(maps[index] for maps in encoded) if self.categories else ()
+            look = Look(len(levels), kept, sampling.scale)
+            found.append(replace(candidates, looks=(look,)))
+        return found
+
+    @torch.no_grad()
+    def label(self, proposals: Proposals, looks: Sequence[Look]) -> Tensor:
+        """See ``Engine``. Each mask is read from the look that found it."""
+        assert isinstance(self.network, LabelledNetwork)
+        logits = torch.zeros(len(proposals), 1 + len(self.categories))
+        first = 0
+        for look in looks:
+            last = first + look.num_levels
+            mine = ((proposals.level >= first) & (proposals.level < last)).nonzero()[:, 0]
+            if len(mine):
+                rois = rois_of(proposals[mine], look).to(look.encoded[0].device)
+                maps = [each[None] for each in look.encoded]
+                logits[mine] = self.network.labeller(maps, rois).float().cpu()
+            first = last
+        return logits
 
     @torch.no_grad()
     def levels(self, sampling: Sampling) -> list[Level]:
-        """All that the network says of one sampling, in pixels of its image."""
+        """All that the network says of one sampling, in pixels from its ``origin``."""
         levels = self.network(self._inputs([sampling]))
         return [level.rescaled(sampling.scale) for level in levels]
 

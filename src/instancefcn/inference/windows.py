@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from instancefcn.core.candidates import Candidates, cell_boxes, joined, widen
+from instancefcn.core.candidates import Candidates, cell_boxes, joined, padded
 from instancefcn.core.grid import Windows
 from instancefcn.core.level import Level
+from instancefcn.core.look import Look
 from instancefcn.inference.ranking import Selection
 
 
@@ -39,7 +40,7 @@ def candidates_of(
     answers = joined(
         [level.answers_of(windows) for level, (windows, _) in zip(levels, chosen, strict=True)]
     )
-    return Candidates(scores, spans, logits, boxes, number, len(levels), answers)
+    return Candidates(scores, spans, logits, boxes, number, (Look(len(levels)),), answers)
 
 
 def _fill(
@@ -49,7 +50,7 @@ def _fill(
     and their confidences (n,). A level at a time fits into the processor's cache.
     """
     spans = level.grid.spans(windows, m)
-    _, logits = widen(spans, level.logits(windows), m)
+    logits = padded(level.logits(windows), m)
     return spans, logits, cell_boxes(logits, spans, height, width), confidence(logits)
 
 

@@ -2,7 +2,8 @@
 
 The contract, checked for each backbone by tests/network/test_backbones.py: ``forward`` takes RGB
 images (B, 3, H, W) in 0..1 whose sides are multiples of ``multiple``, normalises them as the
-pretrained weights expect, and returns a map (B, channels, H / s, W / s) for each s of ``strides``.
+pretrained weights expect, and returns a map (B, channels, H / s, W / s) for each s of ``strides``:
+``features`` of what ``encode`` returned, maps of ``encoded_channels`` at the same strides.
 An input of (2, 3, 64, 96) gives
 
     Vgg16              [(2, 512, 8, 12)]
@@ -30,10 +31,15 @@ from instancefcn.core.errors import UserError
 
 
 class Backbone(nn.Module):
-    """The interface. ``mean`` and ``std`` are those of the pretrained weights, RGB in 0..1."""
+    """The interface. ``mean`` and ``std`` are those of the pretrained weights, RGB in 0..1.
+
+    Two steps, so that one pass serves heads and labellers: ``encode``, the encoder's own maps,
+    which know more of what a thing is, and ``features``, what heads read.
+    """
 
     channels: int
     strides: tuple[int, ...]
+    encoded_channels: tuple[int, ...]
     mean: Tensor
     std: Tensor
 
@@ -53,8 +59,16 @@ class Backbone(nn.Module):
         """The part that ``load`` fills, which a recipe may train more slowly."""
 
     @abstractmethod
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of normalised images."""
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """The encoder's own maps of normalised images, one a stride."""
+
+    def features(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        """The maps that heads read; the encoder's own where a backbone adds nothing."""
+        return list(encoded)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """RGB images in 0..1 as the pretrained weights expect them."""
+        return (images - self.mean) / self.std
 
     @abstractmethod
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -68,7 +82,7 @@ class Backbone(nn.Module):
         """The publisher's pretrained weights, for ``load``; needs a network."""
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        return self.features((images - self.mean) / self.std)
+        return self.features(self.encode(self.normalised(images)))
 
 
 class Vgg16(Backbone):
@@ -80,6 +94,7 @@ class Vgg16(Backbone):
 
     channels = 512
     strides = (8,)
+    encoded_channels = (512,)
 
     def __init__(
         self,
@@ -98,7 +113,7 @@ class Vgg16(Backbone):
     def pretrained(self) -> nn.Module:
         return self.layers
 
-    def features(self, images: Tensor) -> list[Tensor]:
+    def encode(self, images: Tensor) -> list[Tensor]:
         return [self.layers(images)]
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -136,6 +151,7 @@ class FeaturePyramid(Backbone):
                 f"encoder {encoder!r} has features at strides {stages.reduction()}; "
                 f"expected {list(self.strides)}, as convolutional timm models have"
             )
+        self.encoded_channels = tuple(stages.channels())
         self.pyramid = FeaturePyramidNetwork(stages.channels(), channels)
         self.encoder = _folded(plain)
         if any(isinstance(layer, nn.BatchNorm2d) for layer in self.encoder.modules()):
@@ -155,9 +171,11 @@ class FeaturePyramid(Backbone):
         )
         return encoder
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        maps = self.encoder(images)
-        return list(self.pyramid(dict(enumerate(maps))).values())
+    def encode(self, images: Tensor) -> list[Tensor]:
+        return list(self.encoder(images))
+
+    def features(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        return list(self.pyramid(dict(enumerate(encoded))).values())
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         plain = self._plain_encoder()

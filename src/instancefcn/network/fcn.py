@@ -76,7 +76,7 @@ class Branch(nn.Module):
             grid=layout.over(height, width),
             maps=self.mask_head(fine).float(),
             objectness=self.objectness_head(coarse).float(),
-            fill=self.mask_head.fill,
+            fill=self.mask_head.decode,
             answers={head.name: head(read[head.reads]).float() for head in further},
             decoders={head.name: head.decode for head in further},
         )
@@ -98,7 +98,16 @@ class InstanceFCN(nn.Module):
         self.branches = nn.ModuleList(branches)
 
     def forward(self, images: Tensor) -> list[Level]:
-        features = self.backbone(images)
+        return self.levels(self.encode(images))
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """The encoder's maps of images as ``forward`` takes them; what ``levels`` is made of."""
+        backbone = self.backbone
+        return backbone.encode(backbone.normalised(images))
+
+    def levels(self, encoded: Sequence[Tensor]) -> list[Level]:
+        """The levels of what ``encode`` returned."""
+        features = self.backbone.features(encoded)
         strides = self.backbone.strides
         return [
             level

@@ -96,9 +96,12 @@ class Head(nn.Module):
         heads.
         """
 
-    @abstractmethod
     def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
-        """What it says of n windows: answer -> (n, ...)."""
+        """What it says of n windows: answer -> (n, ...). Here: the answer is one a window,
+        (B, rows, columns, ...), and read at their places.
+        """
+        y, x = grid.places(windows)
+        return answer[windows.image, y, x]
 
 
 def per_image(values: Tensor, windows: Windows, batch: int) -> Term:

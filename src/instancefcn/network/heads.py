@@ -25,7 +25,7 @@ class MaskHead(Head):
     """What fills a window: the one part in which the paper's systems differ.
 
     ``forward`` turns features (B, C, H, W) into maps (B, any, H, W) of the same cells, once an
-    image; ``fill`` turns maps and n windows into mask logits (n, m, m), once a set of windows.
+    image; ``decode`` turns these and n windows into mask logits (n, m, m), once a set of windows.
     """
 
     name = "mask"
@@ -36,7 +36,7 @@ class MaskHead(Head):
         self.mask_loss = loss or Logistic()
 
     @abstractmethod
-    def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor: ...
+    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor: ...
 
     @staticmethod
     def make_targets(
@@ -56,9 +56,6 @@ class MaskHead(Head):
     def loss(self, level: Level, targets: Targets, drawn: Tensor) -> Term:
         losses = self.mask_loss(drawn, targets.values["cover"], targets.values["valid"])
         return per_image(losses, targets.windows, len(level.maps))
-
-    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
-        return self.fill(answer, windows, grid.m)
 
 
 class ScoreMapHead(MaskHead):
@@ -80,8 +77,8 @@ class ScoreMapHead(MaskHead):
         scores: Tensor = self.score(self.hidden(features).relu())
         return scores
 
-    def fill(self, maps: Tensor, windows: Windows, m: int) -> Tensor:
-        return assemble(maps, windows, m, self.k)
+    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        return assemble(answer, windows, grid.m, self.k)
 
 
 class ObjectnessHead(Head):
@@ -116,10 +113,6 @@ class ObjectnessHead(Head):
         losses = self.objectness_loss(level.objectness, quality, positive) * judged
         counted = self.objectness_loss.counted(positive, judged)
         return Term(losses.sum((1, 2)), counted.sum((1, 2)).to(losses.dtype))
-
-    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
-        y, x = grid.places(windows)
-        return answer[windows.image, y, x]
 
 
 def crop_cells(masks: Tensor, boxes: Tensor, grid: Grid, windows: Windows, index: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -13,24 +14,36 @@ from instancefcn.core.grid import Layout
 from instancefcn.core.types import GREY, Sample
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.head import MakeTargets, Targets
+from instancefcn.training.rois import Objects, objects_of
 from instancefcn.training.targets import Matching, WindowSampling, make_targets
 
 
+class Target(Protocol):
+    """What is to be learnt, of a level or of an image."""
+
+    def to(self, device: torch.device) -> Any: ...
+
+
+T = TypeVar("T", bound=Target)
+
+
 @dataclass(frozen=True)
-class Batch:
-    """Images of one size, (B, 3, H, W) uint8 RGB, and the targets of each level."""
+class Batch(Generic[T]):
+    """Images of one size, (B, 3, H, W) uint8 RGB, and what is to be learnt of them: the targets of
+    each level, or the objects of each image.
+    """
 
     images: Tensor
-    targets: tuple[Targets, ...]
+    targets: tuple[T, ...]
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def to(self, device: torch.device) -> Batch:
-        targets = tuple(of_level.to(device) for of_level in self.targets)
+    def to(self, device: torch.device) -> Batch[T]:
+        targets = tuple(each.to(device) for each in self.targets)
         return Batch(self.images.to(device, non_blocking=True), targets)
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> Batch[T]:
         """The same in memory that a GPU reads from directly; a ``DataLoader`` asks for it."""
         return replace(self, images=self.images.pin_memory())
 
@@ -56,15 +69,36 @@ class Collate:
         multiple = network.backbone.multiple
         return cls(tuple(network.layouts()), makers, multiple, matching, sampling)
 
-    def __call__(self, samples: Sequence[Sample]) -> list[Batch]:
+    def __call__(self, samples: Sequence[Sample]) -> list[Batch[Targets]]:
         sized = [padded(sample, self.multiple) for sample in samples]
         return [self._batch(group) for group in by_size(sized)]
 
-    def _batch(self, samples: Sequence[Sample]) -> Batch:
+    def _batch(self, samples: Sequence[Sample]) -> Batch[Targets]:
         height, width = samples[0].void.shape
         grids = [layout.over(height, width) for layout in self.layouts]
         targets = make_targets(grids, samples, self.makers, self.matching, self.sampling)
         return Batch(torch.stack([sample.image for sample in samples]), tuple(targets))
+
+
+@dataclass(frozen=True)
+class CollateObjects:
+    """The same for a network with a labeller: the objects of each image are its targets.
+
+    places: the label of each category, see ``rois.Objects``.
+    """
+
+    multiple: int
+    places: Mapping[int, int]
+
+    def __call__(self, samples: Sequence[Sample]) -> list[Batch[Objects]]:
+        sized = [padded(sample, self.multiple) for sample in samples]
+        return [
+            Batch(
+                torch.stack([sample.image for sample in group]),
+                tuple(objects_of(sample, self.places) for sample in group),
+            )
+            for group in by_size(sized)
+        ]
 
 
 def padded(sample: Sample, multiple: int) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ from torch.optim.swa_utils import AveragedModel
 from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
 from instancefcn.core.tensors import read_tensors
+from instancefcn.core.types import Sample
 from instancefcn.data.stream import SampleStream
 from instancefcn.data.workers import load
+from instancefcn.labelling.network import LabelledNetwork, is_labeller
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.network.head import Targets
 from instancefcn.network.models import differing, read_weights
-from instancefcn.training.batches import Batch, Collate
+from instancefcn.training.batches import Batch, Collate, CollateObjects
+from instancefcn.training.categories import to_train_on
 from instancefcn.training.checkpoint import TrainingState
 from instancefcn.training.recipe import Recipe
+from instancefcn.training.steps import LabelStep, TrainingStep
 
 with extra("train"):
     from lightning_fabric import Fabric
@@ -62,17 +65,19 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     plain_optimizer = recipe.optimizer(parameter_groups(network))
     rates = [group["lr"] for group in plain_optimizer.param_groups]
     rates[1] *= recipe.pretrained_rate
-    step, optimizer = fabric.setup(TrainingStep(network), plain_optimizer)
+    plain_step = step_of(recipe)
+    step, optimizer = fabric.setup(plain_step, plain_optimizer)
     state = TrainingState(network, average, plain_optimizer, fabric.strategy.precision)
     done = state.restore(checkpoint) if checkpoint.exists() else 0
 
-    names = network.term_names()
+    names = plain_step.names()
     patience = Patience(OVERFLOWS if recipe.precision == "16-mixed" else 0)
     begun = time.perf_counter()
     for number, parts in enumerate(batches(recipe, fabric, done), start=done + 1):
         factor = recipe.schedule(number - 1, recipe.steps)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * factor
+        torch.manual_seed(recipe.seed + number)  # of dropout, so that no random state is kept
         terms = backward(step, parts, fabric)
         norm = fabric.clip_gradients(
             step, optimizer, max_norm=recipe.clip, error_if_nonfinite=False
@@ -112,7 +117,7 @@ class Patience:
             )
 
 
-def backward(step: Any, parts: Sequence[Batch], fabric: Fabric) -> Tensor:
+def backward(step: Any, parts: Sequence[Batch[Any]], fabric: Fabric) -> Tensor:
     """Add the gradients of this process's share of a batch; returns its mean terms (any,).
 
     ``step`` is a ``TrainingStep`` that Fabric has set up; ``parts`` are of one size each.
@@ -128,21 +133,6 @@ def backward(step: Any, parts: Sequence[Batch], fabric: Fabric) -> Tensor:
             fabric.backward(terms.sum())
         means.append(terms.detach())
     return torch.stack(means).sum(0)
-
-
-class TrainingStep(nn.Module):
-    """From pixels to the loss terms, as one module: DDP then sees every use of a parameter, in the
-    network as in its heads.
-    """
-
-    def __init__(self, network: InstanceFCN) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor, targets: Callable[[], Sequence[Targets]]) -> Tensor:
-        """Images (B, 3, H, W) uint8 -> the terms in the order of ``network.term_names()``."""
-        pixels = (images.float() / 255).to(memory_format=torch.channels_last)
-        return torch.stack(list(self.network.losses(self.network(pixels), targets()).values()))
 
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
@@ -162,7 +152,7 @@ def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], N
     return update
 
 
-def batches(recipe: Recipe, fabric: Fabric, done: int) -> Iterator[list[Batch]]:
+def batches(recipe: Recipe, fabric: Fabric, done: int) -> Iterator[list[Batch[Any]]]:
     """The process's share of each batch that is left, made in worker processes."""
     share, rest = divmod(recipe.batch, fabric.world_size)
     if rest:
@@ -172,14 +162,34 @@ def batches(recipe: Recipe, fabric: Fabric, done: int) -> Iterator[list[Batch]]:
         )
     starts = range(done * recipe.batch, recipe.steps * recipe.batch, recipe.batch)
     first = fabric.global_rank * share
-    stream = SampleStream(recipe.train, recipe.augmentation, recipe.seed, recipe.paste)
+    train = to_train_on(recipe.network, recipe.train)
+    stream = SampleStream(train, recipe.augmentation, recipe.seed, recipe.paste)
     return load(
         stream,
         [range(s + first, s + first + share) for s in starts],
         recipe.workers,
-        Collate.of(recipe.network, recipe.matching, recipe.sampling),
+        collate_of(recipe),
         pin=fabric.device.type == "cuda",
     )
+
+
+def collate_of(recipe: Recipe) -> Callable[[Sequence[Sample]], list[Batch[Any]]]:
+    """What makes batches of samples, in data workers."""
+    network = recipe.network
+    if not isinstance(network, LabelledNetwork):
+        return Collate.of(network, recipe.matching, recipe.sampling)
+    places = {category: place for place, category in enumerate(network.categories, start=1)}
+    return CollateObjects(network.backbone.multiple, places)
+
+
+def step_of(recipe: Recipe) -> TrainingStep | LabelStep:
+    """What is made of a batch."""
+    network = recipe.network
+    if not isinstance(network, LabelledNetwork):
+        return TrainingStep(network)
+    labelling = recipe.inference.labelling
+    selection = replace(recipe.inference.selection, top=labelling.proposals)
+    return LabelStep(network, selection, recipe.rois)
 
 
 def load_first_weights(recipe: Recipe) -> None:
@@ -209,10 +219,13 @@ def load_start(network: InstanceFCN, source: Path | str) -> None:
     """Fill the whole network from a model file, or from a model that ships ("general").
 
     Raises UserError, naming it, unless it has the same tensors in the same shapes. Windows may
-    be of another size: no weight depends on m.
+    be of another size: no weight depends on m. A labeller that the file lacks stays as it is.
     """
     weights = read_weights(source)
-    wrong = differing(network.state_dict(), weights)
+    own = network.state_dict()
+    if isinstance(network, LabelledNetwork) and not any(map(is_labeller, weights)):
+        weights |= {name: weight for name, weight in own.items() if is_labeller(name)}
+    wrong = differing(own, weights)
     if wrong:
         raise UserError(
             f"{source}: a model of another network, {len(wrong)} tensors are missing on one side "
@@ -223,7 +236,12 @@ def load_start(network: InstanceFCN, source: Path | str) -> None:
 
 
 def parameter_groups(network: InstanceFCN) -> list[dict[str, list[nn.Parameter]]]:
-    """Two groups of parameters: what starts from scratch, and what starts pretrained."""
+    """Two groups of parameters: what starts from scratch, and what starts pretrained.
+
+    Of a network with a labeller only the labeller learns.
+    """
+    if isinstance(network, LabelledNetwork):
+        return [{"params": list(network.labeller.parameters())}, {"params": []}]
     pretrained = set(network.backbone.pretrained.parameters())
     scratch = [p for p in network.parameters() if p not in pretrained]
     return [{"params": scratch}, {"params": [p for p in network.parameters() if p in pretrained]}]

@@ -31,7 +31,9 @@ from instancefcn.inference.settings import Inference
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.trust import shown
 from instancefcn.network.typed import dumped, make, parse, plain_parser
+from instancefcn.training.categories import fill_categories
 from instancefcn.training.layers import Values, fill_in, lay_all, read_layer, words_to_layers
+from instancefcn.training.rois import RoiSampling
 from instancefcn.training.schedules import Schedule
 from instancefcn.training.targets import Matching, WindowSampling
 
@@ -59,6 +61,7 @@ class Recipe:
             this network are taken from there.
         matching: which windows are positive.
         sampling: how many windows of an image take part in a step.
+        rois: of a network with a labeller, which masks take part in a step.
         paste: the probability that a sample gets objects of another image.
         clip: the largest norm of a step's gradient.
         decay_average: what is evaluated and shipped is a moving average of the weights with this
@@ -90,6 +93,7 @@ class Recipe:
     start: str | None = None
     matching: Matching = field(default_factory=Matching)
     sampling: WindowSampling = field(default_factory=WindowSampling)
+    rois: RoiSampling = field(default_factory=RoiSampling)
     paste: float = 0.0
     clip: float = 10.0
     decay_average: float = 0.0
@@ -153,7 +157,9 @@ def read_recipe(
     """
     where = f"{source} with {shown(' '.join(overrides))}" if overrides else source
     parser = recipe_parser()
-    typed = parse(parser, merged_values(source, overrides, where), HINTS, trust, where)
+    values = merged_values(source, overrides, where)
+    typed = parse(parser, values, HINTS, trust, where)
+    fill_categories(typed, values, trust, where)
     text = dumped(parser, typed)
     torch.manual_seed(typed.seed)
     return ReadRecipe(_built(parser, typed, where), yaml.safe_load(text)["network"], text)

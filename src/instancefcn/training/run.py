@@ -18,9 +18,12 @@ from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.data.identity import KEY
+from instancefcn.evaluation.measuring import scored_masks
+from instancefcn.evaluation.precision import THRESHOLDS, judge, summarize_precision
 from instancefcn.evaluation.recall import match, summarize
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.torch_engine import TorchEngine
+from instancefcn.labelling.network import LabelledNetwork
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import Model
 from instancefcn.training.log import RunLog
@@ -106,14 +109,23 @@ def follow(read: ReadRecipe, folder: Path, fabric: Fabric) -> Iterator[Step]:
 
 
 def evaluate_on_the_way(network: InstanceFCN, recipe: Recipe, fabric: Fabric) -> dict[str, float]:
-    """AR (COCO's definition) on the recipe's evaluation sets; each process measures its share."""
-    predictor = Predictor.of(TorchEngine(network), recipe.inference)
+    """AR (COCO's definition) on the recipe's evaluation sets, of a network with a labeller mAP^r;
+    each process measures its share.
+    """
+    predictor = Predictor(TorchEngine(network), recipe.inference)
+    labels = isinstance(network, LabelledNetwork)
     values = {}
     for dataset in recipe.evaluate:
         number = min(recipe.evaluate_images, len(dataset))
         images = (dataset[place] for place in share(number, fabric))
-        mine = [match(image, predictor(image.path).masks()) for image in images]
-        report = summarize(gathered(mine, fabric))
+        found = ((image, predictor(image.path)) for image in images)
+        if labels:
+            judged = [judge(image, scored_masks(p, dataset.categories)) for image, p in found]
+            precision = summarize_precision(gathered(judged, fabric), dataset.categories)
+            for iou in THRESHOLDS:
+                values[f"{dataset.name} mAP^r@{iou}"] = precision.mean(iou)
+            continue
+        report = summarize(gathered([match(image, p.masks()) for image, p in found], fabric))
         for count in report.counts:
             values[f"{dataset.name} AR@{count}"] = report.average(count)
     return values

@@ -47,8 +47,8 @@ def read_list(path: Path) -> Iterator[Entry]:
 
 
 def read_tables(path: Path, needed: Sequence[str], wanted: Collection[str] = ()) -> Iterator[Entry]:
-    """The entries of the lists of a COCO data set, in the file's order; with ``wanted`` of these
-    lists alone, and the file is read to the end of the last of them.
+    """The entries of the lists ``needed`` of a COCO data set, in the file's order; or of those
+    ``wanted`` alone, which need not be there, and the file is read to the end of the last of them.
 
     Raises UserError, naming the file, if it is no JSON or has not all the lists ``needed``. That
     may be known at the end only.
@@ -60,7 +60,7 @@ def read_tables(path: Path, needed: Sequence[str], wanted: Collection[str] = ())
         found: list[str] = []
         for _ in _each(window, "{", "}"):
             key = _key(window)
-            if key not in needed:
+            if key not in (*needed, *wanted):
                 window.value()
                 key = short(key)
             elif key in found:

@@ -17,10 +17,8 @@ from typing import Any
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import polygons_to_rle, rle_from_coco
-from instancefcn.core.types import Rle
+from instancefcn.core.types import Rle, is_name
 from instancefcn.data.image_files import MAX_PIXELS
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +224,7 @@ def _file_name(record: Mapping[str, Any]) -> str:
 
 def _category_name(record: Mapping[str, Any]) -> str:
     name = record.get("name")
-    if not isinstance(name, str) or not name or _UNPRINTABLE.search(name):
+    if not is_name(name):
         raise UserError(
             f'"name" is a text of one line, got {short(name)} in {short(record)}; name the category'
         )

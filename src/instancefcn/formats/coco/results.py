@@ -1,7 +1,7 @@
 """Results: ranked masks of images, of any method, in COCO's result format.
 
-https://cocodataset.org/#format-results. Categories and boxes are ignored: what is measured is
-where objects are, and pycocotools would take the size of an object from its box if one is there.
+https://cocodataset.org/#format-results. Boxes are ignored: pycocotools would take the size of an
+object from its box if one is there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
 from instancefcn.formats.coco.records import to_rle, whole
+
+NO_CATEGORY = -1
+"""Of masks that count for recall only: their category is none of the data set's."""
 
 
 class ScoredMask(NamedTuple):
@@ -37,7 +41,11 @@ def ranked(proposals: Iterable[ScoredMask]) -> list[ScoredMask]:
     return sorted(proposals, key=lambda proposal: -proposal.score)
 
 
-def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
+def read_results(
+    path: Path | str,
+    images: Iterable[AnnotatedImage],
+    categories: Mapping[int, str] | None = None,
+) -> Results:
     """Results for these images: a COCO results list, or a COCO data set whose annotations have
     scores; masks as RLE or polygons; each image's best first. Equal scores are ranked as by
     pycocotools: category by category, within one as they come.
@@ -45,24 +53,32 @@ def read_results(path: Path | str, images: Iterable[AnnotatedImage]) -> Results:
     A results list has the image ids of ``images``; where a result has a "file_name" as well, the
     two must agree. A data set has ids of its own, so its images are found by their file's name.
 
+    categories: of the data set that ``images`` are of. With them each result has one of these, or
+    ``NO_CATEGORY``: a results list has their ids, a data set their names. Without them a category
+    is whatever number the file has, 0 where it has none. They change no ranking.
+
     Raises UserError, naming the file and the result, for whatever cannot be used: pycocotools
     would leave out results of unknown images, or count them as misses, without a word.
     """
     path, known = Path(path), _Images.of(images)
     names, entries = _opened(path)
-    results: dict[int, list[ScoredMask]] = defaultdict(list)
+    ids = None if categories is None else _evaluated_ids(path, categories)
+    results: dict[int, list[tuple[int, ScoredMask]]] = defaultdict(list)
     for entry in entries:
         try:
             _require_result(entry.value)
             image = known.find(entry.value, names)
-            results[image.image_id].append(_to_scored_mask(entry.value, image))
+            own = whole(entry.value.get("category_id"))
+            mask = _to_scored_mask(entry.value, image, _category(own, ids))
+            results[image.image_id].append((own or 0, mask))
         except UserError as error:
             raise UserError(f"{path}: result {entry.place}: {error}") from error
     return {image_id: _ranked_by_category(found) for image_id, found in results.items()}
 
 
-def _ranked_by_category(found: list[ScoredMask]) -> list[ScoredMask]:
-    return sorted(found, key=lambda mask: (-mask.score, mask.category))
+def _ranked_by_category(found: list[tuple[int, ScoredMask]]) -> list[ScoredMask]:
+    """By the file's own numbers of the categories, so that names change no ranking."""
+    return [mask for _, mask in sorted(found, key=lambda each: (-each[1].score, each[0]))]
 
 
 def _opened(path: Path) -> tuple[Mapping[int, str] | None, Iterator[Entry]]:
@@ -163,11 +179,32 @@ class _Images:
         )
 
 
-def _to_scored_mask(record: dict[str, Any], image: _Image) -> ScoredMask:
+def named_categories(path: Path) -> Mapping[int, str]:
+    """The names by which a file of results calls its categories; none for a results list, which
+    has ids only. Raises UserError, naming the file.
+    """
+    return {} if is_list(path) else read_categories(path, ("images", "annotations"))
+
+
+def _category(own: int | None, ids: Mapping[int, int] | None) -> int:
+    """Of a result: the file's own, or what that is called by ``ids``."""
+    if ids is None:
+        return own or 0
+    return NO_CATEGORY if own is None else ids.get(own, NO_CATEGORY)
+
+
+def _evaluated_ids(path: Path, evaluated: Mapping[int, str]) -> Mapping[int, int]:
+    """Which of the evaluated categories each of a file's own is, if it is one."""
+    if is_list(path):
+        return {category: category for category in evaluated}
+    return ids_by_name(named_categories(path), evaluated)
+
+
+def _to_scored_mask(record: dict[str, Any], image: _Image, category: int) -> ScoredMask:
     score: Any = record.get("score")
     if not (type(score) in (int, float) and abs(score) <= sys.float_info.max):
         raise UserError(f'"score" is a number, got {short(score)}; rank the masks by one')
     if "segmentation" not in record:
         raise UserError("no segmentation; masks are evaluated, not boxes: write masks")
     mask = to_rle(record["segmentation"], image.height, image.width)
-    return ScoredMask(mask, float(score), whole(record.get("category_id")) or 0)
+    return ScoredMask(mask, float(score), category)

@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, BinaryIO
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
 from instancefcn.core.types import Rle
+from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import read_tables
 from instancefcn.formats.coco.records import ImageEntry, to_image
 from instancefcn.formats.coco.results import Results, ScoredMask, ranked
-from instancefcn.formats.prediction import Prediction, Source
-
-CATEGORY_ID = 1
-CATEGORY = {"id": CATEGORY_ID, "name": "object", "supercategory": "object"}
+from instancefcn.formats.prediction import Prediction, Source, short_score
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,20 @@ class ImageMasks:
     def of(cls, prediction: Prediction) -> ImageMasks:
         proposals = prediction.proposals
         scores = map(short_score, proposals.scores.tolist())
-        masks = [ScoredMask(*pair) for pair in zip(prediction.masks, scores, strict=True)]
-        return cls(proposals.height, proposals.width, masks)
+        each = zip(prediction.masks, scores, proposals.labels.tolist(), strict=True)
+        return cls(proposals.height, proposals.width, [ScoredMask(*said) for said in each])
 
     def to_json(self) -> dict[str, Any]:
         """``of_json`` is its inverse."""
-        masks = [[mask.counts.decode("ascii"), score] for mask, score, _ in self.masks]
+        masks = [[mask.counts.decode("ascii"), *rest] for mask, *rest in self.masks]
         return {"height": self.height, "width": self.width, "masks": masks}
 
     @classmethod
     def of_json(cls, record: Mapping[str, Any]) -> ImageMasks:
         height, width = record["height"], record["width"]
         masks = [
-            ScoredMask(Rle(height, width, counts.encode("ascii")), score)
-            for counts, score in record["masks"]
+            ScoredMask(Rle(height, width, counts.encode("ascii")), *rest)
+            for counts, *rest in record["masks"]
         ]
         return cls(height, width, masks)
 
@@ -61,9 +61,9 @@ Add = Callable[[Source, ImageMasks], None]
 
 
 @contextmanager
-def data_set(file: BinaryIO) -> Iterator[Add]:
-    """A COCO data set of what is added until the block ends: images, annotations and the one
-    category "object".
+def data_set(file: BinaryIO, categories: Mapping[int, str] = CLASS_AGNOSTIC) -> Iterator[Add]:
+    """A COCO data set of what is added until the block ends: images, annotations, and the
+    categories, of which each mask has one.
 
     An annotation is a result (see ``records``) with id, bbox, tight around the mask's pixels,
     area and iscrowd; those of an image follow each other, best first.
@@ -81,6 +81,7 @@ def data_set(file: BinaryIO) -> Iterator[Add]:
                 "height": image.height,
             }
         )
+        assert categories.keys() >= {mask.category for mask in image.masks}
         results = records(source.image_id, image.masks)
         for record, (mask, *_) in zip(results, image.masks, strict=True):
             more = {"bbox": mask_box(mask), "area": mask_area(mask), "iscrowd": 0}
@@ -91,62 +92,65 @@ def data_set(file: BinaryIO) -> Iterator[Add]:
     listed = _List(file)
     for entry in images:
         listed.append(entry)
-    file.write(f'\n],\n"categories": [{json.dumps(CATEGORY)}]}}\n'.encode())
+    file.write(b'\n],\n"categories": [')
+    named = (
+        {"id": category, "name": name, "supercategory": name}
+        for category, name in sorted(categories.items())
+    )
+    file.write(",\n".join(map(json.dumps, named)).encode("ascii") + b"]}\n")
 
 
 @contextmanager
-def results_list(file: BinaryIO) -> Iterator[Add]:
-    """A COCO results list of what is added until the block ends, best first within an image."""
+def results_list(file: BinaryIO, ids: Mapping[int, int] | None = None) -> Iterator[Add]:
+    """A COCO results list of what is added until the block ends, best first within an image.
+
+    ids: what the ground truth calls each category, where that is not the masks' own ids.
+    """
     file.write(b"[")
     results = _List(file)
 
     def add(source: Source, image: ImageMasks) -> None:
-        for record in records(source.image_id, image.masks):
+        for record in records(source.image_id, image.masks, ids):
             results.append(record)
 
     yield add
     file.write(b"\n]\n")
 
 
-def write_results(path: Path | str, results: Results, category: int = CATEGORY_ID) -> None:
+def write_results(path: Path | str, results: Results, ids: Mapping[int, int] | None = None) -> None:
     """Write a COCO results list, a result a line, image by image, each image's best first.
 
-    ``category`` must be one of the ground truth's for COCO's own tools, even where they ignore
-    categories: else they count every result as a miss.
+    ids: see ``results_list``. For COCO's own tools each must be one of the ground truth's, even
+    where they ignore categories: else they count every result as a miss.
     """
     with whole_file(Path(path)) as file:
         file.write(b"[")
         listed = _List(file)
         for image_id, proposals in results.items():
-            for record in records(image_id, ranked(proposals), category):
+            for record in records(image_id, ranked(proposals), ids):
                 listed.append(record)
         file.write(b"\n]\n")
 
 
 def records(
-    image_id: int, masks: Iterable[ScoredMask], category: int = CATEGORY_ID
+    image_id: int, masks: Iterable[ScoredMask], ids: Mapping[int, int] | None = None
 ) -> Iterator[dict[str, Any]]:
     """The results of one image, in order: image_id, category_id, segmentation (RLE), score.
 
     Without bbox: where a result has one, pycocotools takes the box's area for the mask's, and
     with it another definition of small, medium and large.
     """
-    for mask, score, _ in masks:
+    for mask, score, category in masks:
         yield {
             "image_id": image_id,
-            "category_id": category,
+            "category_id": category if ids is None else ids[category],
             "segmentation": rle_to_coco(mask),
             "score": float(score),
         }
 
 
-def short_score(score: float) -> float:
-    """A score's six leading digits; all the others of a float32 are noise. Keeps the order."""
-    return float(f"{score:.6g}")
-
-
 class ListedImages:
-    """The images that a COCO file lists. Each may be taken up once."""
+    """The images that a COCO file lists, and its categories. Each image may be taken up once."""
 
     def __init__(self, path: Path) -> None:
         """Raises UserError, naming the file, if it is no COCO file with images."""
@@ -183,6 +187,23 @@ class ListedImages:
                 "taken for it; give one of the two"
             )
         return replace(source, image_id=entry.image_id)
+
+    def category_ids(self, categories: Mapping[int, str]) -> Mapping[int, int]:
+        """What the file calls each category, by name; masks that nobody labelled keep their own.
+
+        Raises UserError, naming the first, if some have not one category of their name there.
+        """
+        if categories == CLASS_AGNOSTIC:
+            return {category: category for category in categories}
+        ids = ids_by_name(categories, read_categories(self.path))
+        lacking = [name for category, name in categories.items() if category not in ids]
+        if lacking:
+            raise UserError(
+                f"{self.path}: {len(lacking)} of the model's {len(categories)} labels, "
+                f"{short(lacking[0])} the first, have no category of their name there, or two; add "
+                "them to its categories, or leave --annotations out"
+            )
+        return ids
 
     def _find(self, image: Path) -> ImageEntry:
         parts = image.absolute().parts

@@ -16,7 +16,7 @@ import numpy as np
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import encode, polygons_to_rle
-from instancefcn.core.types import Rle
+from instancefcn.core.types import Rle, is_name
 from instancefcn.formats.png import from_png
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation")
@@ -41,7 +41,7 @@ def shape_type(record: Any) -> str:
 
 def label(record: Mapping[str, Any]) -> str:
     name = record.get("label")
-    if not isinstance(name, str) or not name.isprintable() or not name:
+    if not is_name(name):
         raise UserError(f'"label" is a text of one line, got {short(name)}')
     return name
 

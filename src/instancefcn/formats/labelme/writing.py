@@ -18,11 +18,10 @@ import numpy as np
 
 from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import Proposals
-from instancefcn.formats.coco.writing import CATEGORY, short_score
 from instancefcn.formats.format import Lost, Writer
 from instancefcn.formats.outlines import outlines
 from instancefcn.formats.png import to_png
-from instancefcn.formats.prediction import Prediction, crop
+from instancefcn.formats.prediction import Prediction, crop, short_score
 
 VERSION = "5.4.0"
 FILE = "{}.json"
@@ -78,7 +77,7 @@ def _head(proposals: Proposals, index: int) -> dict[str, Any]:
     """The description is shown in labelme; the score is kept when labelme saves."""
     score = short_score(float(proposals.scores[index]))
     return {
-        "label": CATEGORY["name"],
+        "label": proposals.names[index],
         "description": f"score {score:.3f}",
         "flags": {},
         "score": score,

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.types import is_name
 from instancefcn.formats.layouts import images_below, inside
 from instancefcn.formats.yolo.lines import read_lines
 
@@ -20,7 +21,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     """The values of data.yaml. Raises UserError, naming the file."""
     text = "\n".join(read_lines(path))
     try:
-        content = None if "&" in text else yaml.safe_load(text)  # an anchor may be a bomb
+        content = None if _may_be_bomb(text) else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not YAML ({' '.join(str(error).split())}); mend it") from error
     if not isinstance(content, dict):
@@ -28,13 +29,21 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     return content
 
 
+def _may_be_bomb(text: str) -> bool:
+    """Whether an alias repeats a part of it. An "&" alone may belong to a name."""
+    return "&" in text and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+
+
 def names_of(names: Any, where: str) -> dict[int, str]:
     """The classes by number, of a list or of names by number; UserError else."""
     found = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(found, dict) or not all(
-        type(number) is int and isinstance(name, str | int) for number, name in found.items()
+        type(number) is int and (isinstance(name, int) or is_name(name))
+        for number, name in found.items()
     ):
-        raise UserError(f"{where}: names is a list of classes, got {short(names)}")
+        raise UserError(
+            f"{where}: names is a list of classes, each a text of one line, got {short(names)}"
+        )
     return {number: str(name) for number, name in found.items()}
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
-from instancefcn.apps.ledger import Writers
-from instancefcn.formats.coco.writing import ListedImages
+from instancefcn.formats.coco.writing import Add, ListedImages, data_set, results_list
 from instancefcn.formats.format import Writer
+from instancefcn.formats.ledger import Writers
 from instancefcn.formats.prediction import Prediction, Source
 from instancefcn.formats.table import WRITERS
 
@@ -23,21 +24,38 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be written in a folder: of each image, and of all together at the end."""
+    """What is to be written in a folder: of each image, and of all together at the end.
+
+    categories: those of the proposals. ids: what the file of all images calls each of them.
+    """
 
     folder: Path
     per_image: Sequence[Writer]
     joined: Path | None
     listed: ListedImages | None
+    categories: Mapping[int, str]
+    ids: Mapping[int, int]
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace) -> Plan:
-        listed = ListedImages(arguments.annotations) if arguments.annotations else None
-        joined = arguments.output / ("results.json" if listed else "proposals.json")
-        formats = dict.fromkeys(arguments.formats)
+    def of(
+        cls,
+        folder: Path,
+        formats: Sequence[str],
+        categories: Mapping[int, str],
+        annotations: Path | None = None,
+    ) -> Plan:
+        """formats: some of ``FORMATS``. annotations: a COCO file that lists the images.
+
+        Raises UserError if the annotations cannot be used, or lack one of the categories.
+        """
+        listed = ListedImages(annotations) if annotations else None
         writers = {writer.name: writer for writer in WRITERS}
-        per_image = [writers[name] for name in formats if name in writers]
-        return cls(arguments.output, per_image, joined if "coco" in formats else None, listed)
+        per_image = [writers[name] for name in dict.fromkeys(formats) if name in writers]
+        if "coco" not in formats:
+            return cls(folder, per_image, None, listed, categories, {})
+        joined = folder / ("results.json" if listed else "proposals.json")
+        ids = listed.category_ids(categories) if listed else {}
+        return cls(folder, per_image, joined, listed, categories, ids)
 
     def names(self, source: Source) -> list[str]:
         """Of an image's files, relative to the folder."""
@@ -56,6 +74,10 @@ class Plan:
         return {
             _name(writer, prediction.source): partial(write, writer) for writer in self.per_image
         }
+
+    def joining(self, file: BinaryIO) -> AbstractContextManager[Add]:
+        """What writes the file of all images, an image after another."""
+        return results_list(file, self.ids) if self.listed else data_set(file, self.categories)
 
     def identify(self, source: Source, height: int, width: int) -> Source:
         """The image with its id of the annotations. Raises UserError if they do not list it."""

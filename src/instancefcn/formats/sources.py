@@ -1,4 +1,4 @@
-"""The images that a command line names, and what their outputs are called."""
+"""The images that paths name, and what their outputs are called."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from functools import cache
 from glob import escape, glob, has_magic
 from pathlib import Path, PurePath
 
-from instancefcn.apps.ledger import written_names
 from instancefcn.core.errors import UserError
 from instancefcn.core.words import counted
 from instancefcn.formats.layouts import IMAGE_SUFFIXES
+from instancefcn.formats.ledger import written_names
 from instancefcn.formats.prediction import Source
 
 UNREAD = (

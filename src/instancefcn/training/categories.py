@@ -1,0 +1,64 @@
+"""The categories that a labeller learns: which they are, under which ids, and whether shown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, get_type_hints
+
+from jsonargparse import Namespace
+
+from instancefcn.core.errors import UserError
+from instancefcn.data.dataset import Dataset
+from instancefcn.data.subsets import Recategorised, few
+from instancefcn.labelling.network import LabelledNetwork
+from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.typed import parse, plain_parser
+
+
+def fill_categories(
+    typed: Namespace, values: Mapping[str, Any], trust: Collection[str], source: str
+) -> None:
+    """Give a network with a labeller whose recipe names no categories those of its first data set.
+    Opens that data set.
+    """
+    wanted = f"{LabelledNetwork.__module__}.{LabelledNetwork.__qualname__}"
+    if typed.network.class_path != wanted or typed.network.init_args.categories:
+        return
+    parser = plain_parser()
+    parser.add_argument("--train", type=list[Dataset])
+    first = {"train": values["train"][:1]}
+    train: list[Dataset] = parser.instantiate(
+        parse(parser, first, {"train": get_type_hints(_Train)["train"]}, trust, source)
+    ).train
+    typed.network.init_args.categories = dict(train[0].categories)
+
+
+class _Train:
+    train: list[Dataset]
+
+
+def to_train_on(network: InstanceFCN, datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The data sets as a network takes them: of one with a labeller under its own ids."""
+    if not isinstance(network, LabelledNetwork):
+        return list(datasets)
+    return [Recategorised(dataset, network.categories) for dataset in datasets]
+
+
+def require_shown(network: InstanceFCN, datasets: Sequence[Dataset]) -> str | None:
+    """A line on categories that no object shows, None if there are none. Reads all annotations.
+
+    Raises UserError if the data sets name other categories than the network, or show none at all.
+    """
+    if not isinstance(network, LabelledNetwork):
+        return None
+    left = set(network.categories)
+    for dataset in to_train_on(network, datasets):
+        for index in range(len(dataset)):
+            left -= {i.category for i in dataset[index].instances if not i.crowd}
+            if not left:
+                return None
+    names = [network.categories[category] for category in sorted(left)]
+    if len(names) == len(network.categories):
+        raise UserError("the data sets show no object of any category; give images with objects")
+    number = "1 category has" if len(names) == 1 else f"{len(names)} categories have"
+    return f"{number} no object to learn from, and will not be found: {few(names)}"

@@ -1,0 +1,100 @@
+"""Recall and precision as images come; labels by the names of their categories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+import torch
+from labelled import CATEGORIES, LACKING, annotated, box, random_problem
+
+from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
+from instancefcn.core.types import AnnotatedImage
+from instancefcn.evaluation.coco_precision import evaluate_by_coco
+from instancefcn.evaluation.measuring import (
+    are_labelled,
+    measured,
+    scored_masks,
+)
+from instancefcn.evaluation.precision import evaluate_precision
+from instancefcn.evaluation.recall import evaluate_recall
+from instancefcn.formats.coco.results import NO_CATEGORY, ScoredMask
+
+HERE = box(0, 0, 20, 20)
+
+
+def test_what_is_measured_as_images_come_is_what_is_measured_at_once() -> None:
+    images, results = random_problem(3, void=True)
+
+    def found() -> Iterator[tuple[AnnotatedImage, Sequence[ScoredMask]]]:
+        for image in images:
+            yield image, results.get(image.image_id, ())
+
+    report = measured(found(), CATEGORIES)
+    assert report.labels
+    np.testing.assert_array_equal(report.recall.recall, evaluate_recall(images, results).recall)
+    sds = evaluate_precision(images, results, CATEGORIES)
+    for interpolation, values in sds.precision.items():
+        np.testing.assert_array_equal(report.labels.sds.precision[interpolation], values)
+    coco = evaluate_by_coco(images, results, CATEGORIES)
+    np.testing.assert_array_equal(report.labels.coco.precision, coco.precision)
+
+
+def test_masks_without_labels_have_recall_only() -> None:
+    image = annotated((HERE, 1))
+    for masks in ([], [ScoredMask(HERE, 1, NO_CATEGORY)], [ScoredMask(HERE, 1, LACKING)]):
+        report = measured([(image, masks)], CATEGORIES)
+        assert report.labels is None
+        assert report.recall.average(10) == len(masks)
+    assert measured([], CATEGORIES).labels is None
+
+
+def proposals(categories: Mapping[int, str], labels: Sequence[int]) -> Proposals:
+    """As many squares as labels, side by side."""
+    n = len(labels)
+    return Proposals(
+        scores=torch.linspace(0.9, 0.1, n),
+        windows=torch.tensor([[10.0 * i, 0, 10 * i + 10, 10] for i in range(n)]).reshape(-1, 4),
+        logits=torch.ones(n, 5, 5),
+        level=torch.zeros(n, dtype=torch.int64),
+        height=20,
+        width=60,
+        categories=categories,
+        labels=torch.tensor(labels, dtype=torch.int64),
+    )
+
+
+def test_labels_become_the_categories_of_the_same_names() -> None:
+    found = proposals({1: "dog", 2: "unicorn", 7: "cat"}, [7, 2, 1, 7])
+    masks = scored_masks(found, CATEGORIES)
+    assert [mask.category for mask in masks] == [1, NO_CATEGORY, 2, 1]
+    assert [mask.mask for mask in masks] == list(found.masks())
+    assert [mask.score for mask in masks] == pytest.approx(found.scores.tolist())
+    assert scored_masks(found[:0], CATEGORIES) == []
+
+
+def test_masks_that_nobody_labelled_have_no_category() -> None:
+    found = proposals(CLASS_AGNOSTIC, [1, 1])
+    assert {m.category for m in scored_masks(found, CATEGORIES)} == {NO_CATEGORY}
+    assert {m.category for m in scored_masks(found, {4: "object"})} == {4}
+
+
+@pytest.mark.parametrize(
+    ("categories", "found", "labelled"),
+    [
+        ({1: "cat", 2: "dog"}, [], False),
+        ({1: "cat", 2: "dog"}, [1], False),
+        ({1: "cat", 2: "dog"}, [2], False),
+        ({1: "cat", 2: "dog"}, [0, 1], False),
+        ({1: "cat", 2: "dog"}, [1, 2], True),
+        ({1: "cat"}, [1], True),
+        ({1: "cat"}, [0], False),
+        ({}, [1, 2], False),
+    ],
+)
+def test_results_that_tell_categories_apart_are_labelled(
+    categories: Mapping[int, str], found: Sequence[int], labelled: bool
+) -> None:
+    results = {1: [ScoredMask(HERE, 1, category) for category in found]}
+    assert are_labelled(results, categories) == labelled
