@@ -15,7 +15,7 @@ from instancefcn.evaluation.report import DEFINITIONS, describe, markdown_table,
 from measuring import Measured, slug
 from published_figures import published_tables
 
-RECIPES = "../src/instancefcn/recipes"
+RECIPES = "../reproduction/recipes"
 HEADER = ("method", "runs", "masks an image", *AVERAGES)
 COSTS = (
     *("method", "recipe", "AR-area at 10 / 100 / 1000", "training images", "images seen"),

@@ -18,7 +18,7 @@ from instancefcn.data.identity import recorded, union
 from instancefcn.evaluation.measuring import choose
 from instancefcn.inference.settings import Inference
 from instancefcn.network.models import load_model, read_card
-from instancefcn.training.recipe import read_recipe, shipped_recipes
+from instancefcn.training.recipe import ReadRecipe, read_recipe
 from instancefcn.training.run import require_same_run
 
 FCN = "plain FCN, k = 1"
@@ -31,6 +31,8 @@ CROPS_FEW = f"{CROPS}, few images"
 DEEPMASK_FEW = f"{DEEPMASK}, few images"
 VGG = "InstanceFCN, VGG-16"
 
+RECIPES = Path(__file__).parent / "recipes"
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -42,11 +44,15 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
 
     @property
+    def file(self) -> Path:
+        return RECIPES / f"{self.recipe}.yaml"
+
+    @property
     def minutes(self) -> int:
         """A run's expected time, by its recipe's header."""
-        header = shipped_recipes()[self.recipe].read_text()
+        header = self.file.read_text()
         found = re.search(r"Expected time: about (\d+) minutes on 2 CPU cores", header)
-        assert found, "each recipe of an experiment says so, see tests/test_reproduce.py"
+        assert found, "each recipe of an experiment says so, see tests/test_study_recipes.py"
         return int(found[1])
 
 
@@ -87,12 +93,16 @@ def first_run(runs: Sequence[Run], name: str, key: str) -> Run:
     return next(run for run in runs if run.experiment.name == name and key in run.experiment.sets)
 
 
+def recipe_of(run: Run, overrides: Sequence[str]) -> ReadRecipe:
+    return read_recipe(str(run.experiment.file), [f"--seed={run.seed}", *overrides])
+
+
 def trained(run: Run, overrides: Sequence[str]) -> bool:
     """Has a run of this very recipe made all its steps, and is its model used as it says?
 
     Raises UserError if its folder holds a run of another recipe, which could not go on.
     """
-    read = read_recipe(run.experiment.recipe, [f"--seed={run.seed}", *overrides])
+    read = recipe_of(run, overrides)
     require_same_run(run.folder, read.text)
     if not run.model.exists():
         return False
@@ -110,7 +120,7 @@ def train(run: Run, overrides: Sequence[str]) -> None:
     """Train to the end, from the last checkpoint if there is one, in two processes at most."""
     processes = min(2, gpus() or os.cpu_count() or 1)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    command += ["-m", "instancefcn.apps.cli", "train", run.experiment.recipe]
+    command += ["-m", "instancefcn.apps.cli", "train", str(run.experiment.file)]
     command += [f"--seed={run.seed}", "--output", str(run.folder), *overrides]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 

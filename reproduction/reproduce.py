@@ -17,7 +17,7 @@ import numpy as np
 from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
 from differences import SEARCH, Results
-from experiments import EXPERIMENTS, Run, first_run, overlap, run_of, train, trained
+from experiments import EXPERIMENTS, Run, first_run, overlap, recipe_of, run_of, train, trained
 from instancefcn.apps.selective_search import Task, ids_for, search, search_images
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage, Rle
@@ -29,8 +29,6 @@ from instancefcn.formats.coco.results import read_results
 from instancefcn.formats.coco.writing import write_results
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.torch_engine import TorchEngine
-from instancefcn.training.recipe import read_recipe
-from instancefcn.training.run import COPY
 from measuring import Measured, measured, seconds_each, slug
 from results_page import DATA, ROOT, commit, conditions, run_script, write_section
 from separation_figures import draw_separations
@@ -63,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not arguments.only or e.recipe in arguments.only
     ]
     runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds if e.sets]
-    overrides = [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
+    overrides = values_of_recipes(arguments)
     if not runs:
         raise UserError(
             f"{', '.join(arguments.only)}: measured on none of the sets that are there; give others"
@@ -80,6 +78,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                     for seed in range(arguments.seeds)
                 ]
     write(arguments, results, runs, sets)
+
+
+def values_of_recipes(arguments: argparse.Namespace) -> list[str]:
+    """What the command line says of every run's recipe."""
+    return [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
 
 
 def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
@@ -117,7 +120,8 @@ def write(
     """Time the methods; write the page's section and the pictures."""
     words = ["reproduction/reproduce.py", *arguments.part]
     command = shlex.join(words) if arguments.part else "make reproduce"
-    costs = {key: time_methods(key, results[key], runs, sets[key]) for key in results}
+    values = values_of_recipes(arguments)
+    costs = {key: time_methods(key, results[key], runs, sets[key], values) for key in results}
     images = arguments.output / "docs" / "images"
     for key, methods in results.items():
         draw(methods, images, sets[key])
@@ -229,7 +233,9 @@ def kept(path: Path, dataset: Dataset) -> Iterator[tuple[AnnotatedImage, list[Rl
         yield image, [segment.mask for segment in segments.get(image.image_id, ())]
 
 
-def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -> dict[str, Cost]:
+def time_methods(
+    key: str, results: Results, runs: Sequence[Run], dev: DevSet, overrides: Sequence[str]
+) -> dict[str, Cost]:
     """What each method costs, by its first run."""
     paths = [dev.dataset[i].path for i in range(min(TIMED, len(dev.dataset)))]
     print(f"timing {len(results)} methods on {dev.dataset.name}", file=sys.stderr)
@@ -242,8 +248,8 @@ def time_methods(key: str, results: Results, runs: Sequence[Run], dev: DevSet) -
     seconds = seconds_each(methods, paths)
     costs = {SEARCH: Cost("", "", 0, 0, seconds[SEARCH])} if SEARCH in results else {}
     for name, run in first.items():
-        weights = weights_of(predictors[name])
-        costs[name] = Cost(run.experiment.recipe, *images_of(run), weights, seconds[name])
+        weights, images = weights_of(predictors[name]), images_of(run, overrides)
+        costs[name] = Cost(run.experiment.recipe, *images, weights, seconds[name])
     return costs
 
 
@@ -262,9 +268,9 @@ def weights_of(predictor: Predictor) -> int:
     return sum(parameter.numel() for parameter in head.parameters())
 
 
-def images_of(run: Run) -> tuple[str, int]:
+def images_of(run: Run, overrides: Sequence[str]) -> tuple[str, int]:
     """Which images a run was trained on, and how many it saw in all its steps."""
-    recipe = read_recipe(str(run.folder / COPY)).recipe
+    recipe = recipe_of(run, overrides).recipe
     images = "; ".join(f"{len(data):,}, {data.name}" for data in recipe.train)
     return images, recipe.steps * recipe.batch
 

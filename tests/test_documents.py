@@ -20,7 +20,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FUNCTION = re.compile(r"`([a-z_.]+):([A-Za-z_.]+)`")
-TEST_FILE = re.compile(r"tests/[a-z_/]+\.py")
+TEST_FILE = re.compile(r"(?:reproduction/)?tests/[a-z_/]+\.py")
 
 
 def name_of(path: Path) -> str:

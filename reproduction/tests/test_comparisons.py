@@ -24,7 +24,7 @@ def test_a_row_is_mean_and_deviation_over_seeds() -> None:
         *("25.0 ± 0.0",) * 3,
     )
     assert average_row("method", runs_of(0.1))[3:5] == ("10.0", "50.0")
-    link = "[parts-5](../src/instancefcn/recipes/parts-5.yaml)"
+    link = "[parts-5](../reproduction/recipes/parts-5.yaml)"
     by_area = "20.0 / 50.0 / 50.0"
     expected = ("method", link, by_area, "1,279 of a set", "3,200", "1.50 M", "0.30", "abc")
     assert cost_row("method", runs_of(0.1, 0.2, 0.3), COST) == expected

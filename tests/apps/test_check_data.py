@@ -13,7 +13,7 @@ from shapes import write_recipe, write_shapes
 
 def test_a_sound_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     annotations = write_shapes(tmp_path)
-    assert main(["check-data", str(annotations), "--images", str(tmp_path), "--decode"]) == 0
+    assert main(["check-data", "--data", str(annotations), "--decode"]) == 0
     assert capsys.readouterr().out == "errors: 0, warnings: 0\n"
 
 
@@ -23,7 +23,7 @@ def test_says_what_is_wrong_where(tmp_path: Path, capsys: pytest.CaptureFixture[
     content = json.loads(annotations.read_text())
     content["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]
     annotations.write_text(json.dumps(content))
-    assert main(["check-data", str(annotations), "--images", str(tmp_path)]) == 1
+    assert main(["check-data", "--data", str(annotations), "--images", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "3.png" in printed
     assert "annotation 2" in printed

@@ -16,7 +16,7 @@ from instancefcn.apps.cli import main
 def test_a_mistake_of_the_user_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["check-data", str(tmp_path / "no [b]such[/b] thing")]) == 2
+    assert main(["check-data", "--data", str(tmp_path / "no [b]such[/b] thing")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"instancefcn check-data: error: {tmp_path}/no [b]such[/b] thing: ")
 
@@ -26,7 +26,7 @@ def test_a_fault_of_ours_keeps_its_traceback(
 ) -> None:
     """As if the package had lost a file."""
     monkeypatch.setitem(sys.modules, "instancefcn.apps.check_data", None)
-    assert main(["check-data", "x"]) == 1
+    assert main(["check-data", "--data", "x"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
     assert lines[-1].startswith("instancefcn check-data: error: a fault of the program, not yours")
@@ -35,7 +35,7 @@ def test_a_fault_of_ours_keeps_its_traceback(
 
 def test_signals_are_handled_as_before_once_a_command_is_done(tmp_path: Path) -> None:
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    assert main(["check-data", str(tmp_path)]) == 2
+    assert main(["check-data", "--data", str(tmp_path)]) == 2
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
 

@@ -18,7 +18,7 @@ from instancefcn.data.subsets import Every
 from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
 
-SHAPES = ["{folder}/instances.json", "--images", "{folder}"]
+SHAPES = ["--data", "{folder}/instances.json"]
 
 
 @pytest.fixture(scope="module", name="annotations")
@@ -48,7 +48,7 @@ def test_perfect_results_have_full_recall(
 ) -> None:
     results = perfect_results(annotations, tmp_path)
     output = tmp_path / "out"
-    arguments = [str(annotations), "--images", str(annotations.parent), "--results", str(results)]
+    arguments = ["--data", str(annotations), "--results", str(results)]
     assert main(["evaluate", *arguments, "--output", str(output)]) == 0
     figures = json.loads((output / "recall.json").read_text())
     assert (figures["images"], figures["objects"]["all"]) == (3, 6)
@@ -62,7 +62,7 @@ def test_perfect_results_have_full_recall(
 def test_a_model_is_measured_beside_results(annotations: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "tiny.safetensors")
     output = tmp_path / "out"
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     results = perfect_results(annotations, tmp_path)
     assert main(["evaluate", *arguments, "--results", str(results), "--output", str(output)]) == 0
     methods = json.loads((output / "recall.json").read_text())["methods"]
@@ -96,7 +96,7 @@ def test_labels_are_measured_beside_recall(
     """The two best of six masks have the wrong labels. Results of one category have none."""
     labelled = labelled_results(annotations, tmp_path)
     plain = perfect_results(annotations, tmp_path)
-    arguments = [str(annotations), "--images", str(annotations.parent), "--results", str(labelled)]
+    arguments = ["--data", str(annotations), "--results", str(labelled)]
     arguments += ["--results", str(plain), "--output", str(tmp_path)]
     assert main(["evaluate", *arguments]) == 0
     recall = figures_of(tmp_path)["methods"]
@@ -132,7 +132,7 @@ def test_labels_of_a_data_set_are_found_by_name(
     }
     content["annotations"].append({**content["annotations"][0], "category_id": 13, "score": 0})
     (tmp_path / "set.json").write_text(json.dumps(content))
-    arguments = [str(annotations), "--images", str(annotations.parent), "--output", str(tmp_path)]
+    arguments = ["--data", str(annotations), "--output", str(tmp_path)]
     arguments += ["--results", str(listed), "--results", str(tmp_path / "set.json")]
     assert main(["evaluate", *arguments]) == 0
     figures = json.loads((tmp_path / "precision.json").read_text())["methods"]
@@ -150,7 +150,7 @@ def test_without_labels_there_is_nothing_on_them(
     model = write_model(tmp_path / "tiny.safetensors")
     results = perfect_results(annotations, tmp_path)
     output = tmp_path / "out"
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     assert main(["evaluate", *arguments, "--results", str(results), "--output", str(output)]) == 0
     assert {path.name for path in output.iterdir()} == {"recall.json", "recall.md", "recall.png"}
     captured = capsys.readouterr()
@@ -166,7 +166,7 @@ def test_a_model_is_measured_by_the_names_of_its_categories(
     content["categories"][1]["name"] = "object"
     (named := tmp_path / "named.json").write_text(json.dumps(content))
     model = write_model(tmp_path / "tiny.safetensors")
-    arguments = [str(named), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(named), "--images", str(annotations.parent), "--model", str(model)]
     assert main(["evaluate", *arguments, "--output", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "precision.json").read_text())
     rectangles, objects = figures["methods"]["tiny"]["categories"]
@@ -190,14 +190,14 @@ def test_categories_that_the_data_set_lacks_are_one_line(
 
 def test_limit_takes_the_first_images(annotations: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "tiny.safetensors")
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     assert main(["evaluate", *arguments, "--limit", "1", "--output", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "recall.json").read_text())["images"] == 1
 
 
 def test_limit_takes_results_of_all_images(annotations: Path, tmp_path: Path) -> None:
     results = perfect_results(annotations, tmp_path)
-    arguments = [str(annotations), "--images", str(annotations.parent), "--results", str(results)]
+    arguments = ["--data", str(annotations), "--results", str(results)]
     assert main(["evaluate", *arguments, "--limit", "2", "--output", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "recall.json").read_text())
     assert (figures["images"], figures["methods"]["perfect"][0]["AR"]["all"]) == (2, 1)
@@ -206,7 +206,7 @@ def test_limit_takes_results_of_all_images(annotations: Path, tmp_path: Path) ->
 def test_runs_are_called_by_their_folders(annotations: Path, tmp_path: Path) -> None:
     """And by whole paths where these are the same."""
     models = [write_model(tmp_path / run / "model.safetensors") for run in ("a", "b", "c/b")]
-    arguments = [str(annotations), "--images", str(annotations.parent)]
+    arguments = ["--data", str(annotations)]
     arguments += [word for model in models for word in ("--model", str(model))]
     assert main(["evaluate", *arguments, "--limit", "1", "--output", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "recall.json").read_text())
@@ -226,7 +226,7 @@ def test_images_trained_on_are_left_out(
     half = Every(whole, 2)
     model = write_model(tmp_path / "tiny.safetensors", {KEY: [entry(half, thumbnails(half))]})
     results = perfect_results(annotations, tmp_path)
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     arguments += ["--results", str(results), "--output", str(tmp_path)]
     assert main(["evaluate", *arguments]) == 0
     error = capsys.readouterr().err
@@ -248,7 +248,7 @@ def test_nothing_left_to_measure_on_is_one_line(
 ) -> None:
     whole = CocoDataset(annotations, annotations.parent)
     model = write_model(tmp_path / "tiny.safetensors", {KEY: [entry(whole, thumbnails(whole))]})
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     assert main(["evaluate", *arguments]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"instancefcn evaluate: error: {whole.name}: a model was trained on all images of it "
@@ -260,7 +260,7 @@ def test_a_model_that_does_not_say_is_told(
     annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = write_model(tmp_path / "tiny.safetensors")
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     assert main(["evaluate", *arguments, "--limit", "1"]) == 0
     assert f"{model}: its file does not say on which images it" in capsys.readouterr().err
 
@@ -268,7 +268,7 @@ def test_a_model_that_does_not_say_is_told(
 def test_all_files_are_opened_before_any_is_measured(annotations: Path, tmp_path: Path) -> None:
     model, broken = write_model(tmp_path / "tiny.safetensors"), tmp_path / "broken.json"
     broken.write_text("[")
-    arguments = [str(annotations), "--images", str(annotations.parent), "--model", str(model)]
+    arguments = ["--data", str(annotations), "--model", str(model)]
     arguments += ["--results", str(broken), "--output", str(tmp_path / "out")]
     assert main(["evaluate", *arguments]) == 2
     assert not list((tmp_path / "out").iterdir())
@@ -277,14 +277,14 @@ def test_all_files_are_opened_before_any_is_measured(annotations: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{folder}/none.json"], "no such file or folder"),
-        (["{folder}/instances.json", "--images", "{folder}", "--model", "x"], "x: no such model"),
+        (["--data", "{folder}/none.json"], "name the data set with --data"),
+        (["--data", "{folder}/instances.json", "--model", "x"], "x: no such model"),
         (
-            ["{folder}/instances.json", "--images", "{folder}", "--results", "{folder}/1.png"],
+            ["--data", "{folder}/instances.json", "--results", "{folder}/1.png"],
             "1.png",
         ),
         (
-            ["{folder}/instances.json", "--images", "{folder}", "--output", "{folder}/1.png"],
+            ["--data", "{folder}/instances.json", "--output", "{folder}/1.png"],
             "1.png",
         ),
     ],
@@ -304,7 +304,7 @@ def test_a_mistake_is_one_line(
 def test_a_number_below_one_is_refused(
     annotations: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [str(annotations), "--images", str(annotations.parent)]
+    arguments = ["--data", str(annotations)]
     with pytest.raises(SystemExit) as info:
         main(["evaluate", *arguments, *words])
     assert info.value.code == 2

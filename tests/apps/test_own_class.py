@@ -82,7 +82,7 @@ def test_an_own_class_trains_and_is_used(recipe: Path, capsys: pytest.CaptureFix
     assert main([*command, "--trust", "own_package"]) == 0
     assert json.loads(Path("out", "proposals.json").read_text())["annotations"]
     assert main(["show-maps", "1.png", "--model", str(model), "--trust", "own_package"]) == 0
-    data = ["instances.json", "--images", "."]
+    data = ["--data", "instances.json", "--images", "."]
     words = ["--model", str(model), "--trust", "own_package", "--include-trained"]
     assert main(["evaluate", *data, *words]) == 0
 

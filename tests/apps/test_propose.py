@@ -159,7 +159,7 @@ def test_an_output_beside_the_images_leaves_them_alone(
     before = (photos / "coffee.png").read_bytes()
     for _ in range(2):
         assert propose(model, photos, photos, "--formats", "overlay", "png", "coco") == 0
-        assert capsys.readouterr().out.startswith("1 of 1 images")
+        assert capsys.readouterr().out.startswith("1 of 1 image, ")
     assert (photos / "coffee.png").read_bytes() == before
 
 

@@ -118,7 +118,7 @@ def test_a_signal_ends_a_run_with_one_line(
     for step in steps:
         (line,) = (folder / f"{step}.err").read_text().splitlines()
         assert line.startswith(f"instancefcn propose: ended by {name}; ")
-        assert line.endswith(" of 2 images are done; --resume does the rest")
+        assert line.endswith(" of 2 images done; --resume does the rest")
         assert not [file for file in content(folder / str(step)) if "/." in f"/{file}"]
         lines.append(line)
     assert "; 0 of 2" in lines[0]
@@ -131,7 +131,7 @@ def test_selective_search_ends_with_one_line_and_goes_on(tmp_path: Path) -> None
     draw(tmp_path / "a.png")
     image = {"id": 1, "file_name": "a.png", "width": 60, "height": 40}
     annotations.write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
-    words = ("selective-search", str(annotations), "--images", str(tmp_path), "--output")
+    words = ("selective-search", "--data", str(annotations), "--images", str(tmp_path), "--output")
     folder = tmp_path / "ended"
     for step in ended(folder, 1, "SIGTERM", *words, "{out}"):
         assert "Traceback" not in (folder / f"{step}.err").read_text()
@@ -344,7 +344,7 @@ def test_other_images_do_not_replace_the_masks_of_these(
     before = content(tmp_path / "out")
     for words in ((), ("--resume",)):
         assert propose("--formats", "coco", *words, paths=(second,)) == 2
-        assert f"holds the masks of 1 other images, {first} the first" in capsys.readouterr().err
+        assert f"holds the masks of 1 other image, {first} the first" in capsys.readouterr().err
         assert content(tmp_path / "out") == before
     assert propose("--formats", "coco", "--resume", paths=(first, second)) == 0
     assert propose("--formats", "coco", "--overwrite", paths=(second,)) == 0

@@ -29,7 +29,7 @@ def _annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(annotations: Path, output: Path, *words: str) -> int:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    arguments = [str(annotations), "--images", str(annotations.parent), "--output", str(output)]
+    arguments = ["--data", str(annotations), "--output", str(output)]
     return run(parser.parse_args([*arguments, *words]))
 
 

@@ -66,6 +66,14 @@ def test_a_run_leaves_a_model_logs_and_its_recipe(undisturbed: Path, recipe: Pat
     assert predictor(read_image(recipe.parent / "1.png")).height == 64
 
 
+def test_equal_runs_write_equal_files(undisturbed: Path, recipe: Path) -> None:
+    """To the byte: the header's order too."""
+    run = recipe.parent / "again"
+    assert main(["train", str(recipe), "--output", str(run)]) == 0
+    for name in ("model.safetensors", "checkpoint.safetensors", "recipe.yaml"):
+        assert (run / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
 def test_killed_and_resumed_gives_the_same_bits(undisturbed: Path, recipe: Path) -> None:
     run = recipe.parent / "killed"
     process = subprocess.Popen(
@@ -159,6 +167,7 @@ def test_a_finished_run_is_not_said_to_have_trained(
     assert "all 6 steps were made before, nothing was trained now" in printed
     assert f"--start {undisturbed / 'model.safetensors'}\n" in printed
     assert "0/6" not in printed
+    assert "" not in printed.splitlines()
 
 
 def test_a_finished_run_takes_another_inference(undisturbed: Path, recipe: Path) -> None:

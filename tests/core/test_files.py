@@ -104,3 +104,23 @@ def write_failing(path: Path, error: OSError) -> None:
     with whole_file(path) as file:
         file.write(b"half")
         raise error
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a loss of power would keep: each sync, and whether the file had its name by then."""
+    path, synced = tmp_path / "x", list[tuple[str, bool]]()
+    of_system = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        what = "folder" if os.path.samestat(os.fstat(descriptor), tmp_path.stat()) else "file"
+        if what == "file":
+            assert os.fstat(descriptor).st_size == len(b"whole"), "nothing waits in a buffer"
+        synced.append((what, path.exists()))
+        of_system(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with whole_file(path) as file:
+        file.write(b"whole")
+    assert synced == [("file", False), ("folder", True)]

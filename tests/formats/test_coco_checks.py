@@ -129,7 +129,7 @@ def test_each_problem_is_found_where_it_is(
 def test_crowds_are_counted(coco: Write, sound: dict[str, Any]) -> None:
     (problem,) = coco(sound).problems()
     assert (problem.severity, problem.kind) == ("warning", "crowds")
-    assert "1 of 3 annotations are crowds; they are neither learnt nor counted" in problem.message
+    assert "crowds: 1 of 3 annotations; they are neither learnt nor counted" in problem.message
 
 
 def test_crowds_alone_are_no_objects(coco: Write, sound: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ def test_crowds_alone_are_no_objects(coco: Write, sound: dict[str, Any]) -> None
         annotation["iscrowd"] = 1
     problem = only(coco(sound))
     assert (problem.severity, problem.kind) == ("error", "no objects")
-    assert 'all 3 annotations are crowds ("iscrowd": 1), which are neither' in problem.message
+    assert 'no annotation but crowds ("iscrowd": 1; 3 of them), which' in problem.message
 
 
 def test_boxes_alone_are_no_objects(coco: Write, sound: dict[str, Any]) -> None:

@@ -243,7 +243,7 @@ def test_an_image_outside_is_taken_only_from_the_folder_that_is_given(tmp_path: 
         p for p in open_dataset(tmp_path / "labels").problems() if p.kind == "bad annotation"
     )
     expected = "its image '../photos/a/x.png' is not beside it; put it there, or give --images"
-    assert problem.message.endswith(f"x.json: {expected}")
+    assert problem.message.endswith(f"x.json: {expected} (in a recipe: images)")
     for folder in (tmp_path / "photos", tmp_path / "photos" / "a"):
         assert open_dataset(tmp_path / "labels", images=folder)[0].path == image
 

@@ -39,10 +39,16 @@ def test_all_that_is_known_is_named_where_nothing_is_recognised(tmp_path: Path) 
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="mine: no such file or folder; check the path"):
+    with pytest.raises(UserError, match="mine: no such file or folder; name the data"):
         open_dataset(tmp_path / "mine")
     with pytest.raises(UserError, match="mine: no such folder of images; check --images"):
         open_dataset(tmp_path, images=tmp_path / "mine")
+
+
+def test_an_image_alone_is_no_data_set(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "x.JPG")
+    with pytest.raises(UserError, match=r"x\.JPG: an image alone is no data set; give a VOC"):
+        open_dataset(tmp_path / "x.JPG")
 
 
 # COCO's layouts.
@@ -138,8 +144,8 @@ def test_splits_of_voc_and_sbd(tmp_path: Path, folder: str, lists: str, opened: 
 
 def test_any_data_set_reads_nothing_until_it_is_used(tmp_path: Path) -> None:
     dataset = AnyDataset(tmp_path / "later", "train")
-    (problem,) = dataset.problems()
-    assert (problem.severity, problem.kind) == ("error", "no data set")
+    with pytest.raises(UserError, match=r"later: no such file or folder; name .* with --data"):
+        list(dataset.problems())
     (tmp_path / "later").mkdir()
     move(tmp_path / "later", "train.json", "train")
     found = open_dataset(tmp_path / "later", "train")
@@ -159,12 +165,13 @@ def write_labelme(folder: Path) -> None:
 
 def test_commands_take_any_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_labelme(tmp_path / "val")
-    assert main(["check-data", str(tmp_path), "--split", "val"]) == 0
+    assert main(["check-data", "--data", str(tmp_path), "--split", "val"]) == 0
     assert capsys.readouterr().out == "errors: 0, warnings: 0\n"
     results = tmp_path / "results.json"
-    assert main(["selective-search", str(tmp_path / "val"), "--output", str(results)]) == 0
-    assert main(["evaluate", str(tmp_path / "val"), "--results", str(results)]) == 0
-    assert main(["check-data", str(tmp_path), "--split", "dev"]) == 2
+    data = ["--data", str(tmp_path / "val")]
+    assert main(["selective-search", *data, "--output", str(results)]) == 0
+    assert main(["evaluate", *data, "--results", str(results)]) == 0
+    assert main(["check-data", "--data", str(tmp_path), "--split", "dev"]) == 2
     assert "no split dev; give --split; found there: val" in capsys.readouterr().err
 
 

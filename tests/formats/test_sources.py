@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from instancefcn.core.errors import UserError
+from instancefcn.data.images import read_image
 from instancefcn.formats.ledger import LEDGER
 from instancefcn.formats.sources import find_images, to_sources
 
@@ -106,10 +108,22 @@ def test_what_propose_wrote_is_no_photo(tmp_path: Path) -> None:
 
 
 def test_photos_that_are_not_read_are_counted(tmp_path: Path) -> None:
-    touch(tmp_path, "only/1.HEIC", "only/2.heic", "only/3.CR2", "mixed/1.HEIC", "mixed/2.JPG")
-    with pytest.raises(UserError, match=r"only: no images .*; 1 CR2, 2 HEIC files are not read; "):
+    touch(tmp_path, "only/1.HEIC", "only/2.heic", "only/3.CR2")
+    touch(tmp_path, "mixed/1.HEIC", "mixed/2.JPG", "mixed/3.ico")
+    with pytest.raises(UserError, match=r"only: no images .*; not read: 1 CR2, 2 HEIC; "):
         find_images([str(tmp_path / "only")])
     mixed = find_images([str(tmp_path / "mixed")])
     assert mixed.images == [tmp_path / "mixed/2.JPG"]
-    assert mixed.unread == [tmp_path / "mixed/1.HEIC"]
-    assert mixed.left_out() == ["1 HEIC file is not read; convert to JPEG"]
+    assert mixed.unread == [tmp_path / "mixed/1.HEIC", tmp_path / "mixed/3.ico"]
+    assert mixed.left_out() == ["not read: 1 HEIC, 1 ICO; convert to JPEG"]
+
+
+def test_what_is_no_file_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    """A link to nothing and a pipe: reading tells what they are, and does not wait for a writer."""
+    (tmp_path / "link.png").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    found = find_images([str(tmp_path)]).images
+    assert found == [tmp_path / "link.png", tmp_path / "pipe.jpg"]
+    for path in found:
+        with pytest.raises(UserError, match="no such file, but a folder, a pipe or a "):
+            read_image(path)

@@ -44,7 +44,7 @@ def test_missing_weights_are_found_before_missing_data(
     options: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--data", str(tmp_path), "--weights", str(tmp_path), "--output", str(tmp_path / "run")]
-    assert main(["train", "parts-5", *words, *options]) == 2
+    assert main(["train", "general", *words, *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line
     assert ";" in line
@@ -63,11 +63,31 @@ def test_missing_weights_are_found_before_missing_data(
     ],
 )
 def test_an_optimizer_that_does_not_train_is_one_line(optimizer: str, reason: str) -> None:
-    recipe = read_recipe("parts-5", ["--pretrained", "null", "--optimizer", optimizer]).recipe
+    recipe = read_recipe("general", ["--pretrained", "null", "--optimizer", optimizer]).recipe
     before = {name: tensor.clone() for name, tensor in recipe.network.state_dict().items()}
     with pytest.raises(UserError, match=reason) as error:
         require_ready(recipe)
     assert "\n" not in str(error.value)
-    require_optimizer(read_recipe("parts-5").recipe)
+    require_optimizer(read_recipe("general").recipe)
     for name, tensor in recipe.network.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize("value", ["--network.channels=0", "--network.channels=-3"])
+def test_a_layer_without_channels_is_one_line(
+    value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Torch only warns of the first: a warning is an error in tests."""
+    assert main(["train", "general", value]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"instancefcn train: error: general with {value}: ")
+
+
+def test_data_that_were_not_named_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "finetune", "--accelerator", "cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    expected = "data: no such file or folder; name the data set with --data"
+    assert line == f"instancefcn train: error: {expected}"

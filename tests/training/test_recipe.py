@@ -68,14 +68,37 @@ def test_a_value_of_null_is_kept(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_a_recipe_laid_over_its_base(tmp_path: Path) -> None:
-    """What it names is its own, what it leaves out its base's, or its base's base's."""
-    over = tmp_path / "over.yaml"
-    over.write_text("base: parts-3\nsteps: 7\nclip: 3.0\n")
-    read, base = read_recipe(str(over)), read_recipe("parts-3")
-    assert (read.recipe.steps, read.recipe.clip, read.recipe.base) == (7, 3.0, "parts-3")
+    """What it names is its own, what it leaves out its base's, or its base's base's: a recipe that
+    ships, or a file by its place beside the recipe. The copy of its values needs no base.
+    """
+    (tmp_path / "folder").mkdir()
+    middle, over = tmp_path / "middle.yaml", tmp_path / "folder" / "over.yaml"
+    middle.write_text("base: finetune\nsteps: 8\nclip: 2.0\n")
+    over.write_text("base: ../middle.yaml\nsteps: 7\n")
+    read, base = read_recipe(str(over)), read_recipe("finetune")
+    assert (read.recipe.steps, read.recipe.clip) == (7, 2.0)
+    assert read.recipe.batch == base.recipe.batch != read_recipe("general").recipe.batch
     assert read.description == base.description
-    assert read.recipe.inference == read_recipe("parts-5").recipe.inference
+    assert read.recipe.inference == read_recipe("general").recipe.inference
     assert read_recipe(str(over), ["--steps", "9"]).recipe.steps == 9
+    assert "base" not in yaml.safe_load(read.text)
+
+
+def test_a_recipe_that_ships_goes_before_a_file_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "general").write_text("not even a recipe")
+    (tmp_path / "over.yaml").write_text("base: general\n")
+    assert read_recipe(str(tmp_path / "over.yaml")).text == read_recipe("general").text
+
+
+@pytest.mark.parametrize("names", ["a", "ab", "abc"])
+def test_bases_in_a_circle_are_one_line(names: str, tmp_path: Path) -> None:
+    for name, base in zip(names, names[1:] + names[0], strict=True):
+        (tmp_path / f"{name}.yaml").write_text(f"base: ./{base}.yaml\n")
+    with pytest.raises(UserError, match=r"a\.yaml: its bases lead in a circle \(.*a\.yaml -> "):
+        read_recipe(str(tmp_path / "a.yaml"))
+
+
+ONE = "instancefcn.network.presets.OneLevelNetwork"
 
 
 def test_no_argument_of_the_bases_class_stays(tmp_path: Path) -> None:
@@ -86,7 +109,8 @@ def test_no_argument_of_the_bases_class_stays(tmp_path: Path) -> None:
     head = "{class_path: instancefcn.baselines.deepmask.SlidingHead, init_args: {channels: 96}}"
     sgd = "{class_path: torch.optim.SGD, init_args: {lr: 0.1}}"
     over.write_text(
-        f"base: parts-5\nnetwork: {{init_args: {{mask_head: {head}}}}}\noptimizer: {sgd}\n"
+        f"base: general\nnetwork: {{class_path: {ONE}, init_args: {{mask_head: {head}}}}}\n"
+        f"optimizer: {sgd}\n"
     )
     recipe = read_recipe(str(over)).recipe
     sliding = recipe.network.get_submodule("branches.0.mask_head.encode")
@@ -98,8 +122,8 @@ def test_no_argument_of_the_bases_class_stays(tmp_path: Path) -> None:
 
 def test_a_value_named_in_part_keeps_the_other_parts(tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
-    over.write_text("base: parts-5\nmatching: {margin: 2.0}\noptimizer: {init_args: {lr: 0.1}}\n")
-    recipe, base = read_recipe(str(over)).recipe, read_recipe("parts-5").recipe
+    over.write_text("base: general\nmatching: {margin: 2.0}\noptimizer: {init_args: {lr: 0.1}}\n")
+    recipe, base = read_recipe(str(over)).recipe, read_recipe("general").recipe
     assert recipe.matching == replace(base.matching, margin=2.0)
     optimizer = recipe.optimizer([torch.nn.Parameter(torch.zeros(1))])
     assert isinstance(optimizer, torch.optim.AdamW)
@@ -108,7 +132,7 @@ def test_a_value_named_in_part_keeps_the_other_parts(tmp_path: Path) -> None:
 
 def test_a_name_with_a_dot_is_refused_over_a_base(tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
-    over.write_text("base: parts-5\nmatching.margin: 2.0\n")
+    over.write_text("base: general\nmatching.margin: 2.0\n")
     with pytest.raises(
         ValueError, match=r"over\.yaml: 'matching.margin' has a dot .*; write values nested"
     ):
@@ -117,24 +141,36 @@ def test_a_name_with_a_dot_is_refused_over_a_base(tmp_path: Path) -> None:
 
 def test_what_cannot_be_built_names_the_file(tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
-    over.write_text("base: parts-5\ntrain: []\n")
+    over.write_text("base: general\ntrain: []\n")
     with pytest.raises(ValueError, match=r"over\.yaml: train: no data set to train on"):
         read_recipe(str(over))
 
 
-@pytest.mark.parametrize("base", ["nowhere", "over.yaml", "7", "[general]"])
-def test_a_base_that_does_not_ship_is_refused(base: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("base", ["nowhere", "no.yaml", "'.'", "7", "[general]", "x" * 5000])
+def test_a_base_that_is_not_there_is_refused(base: str, tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
     over.write_text(f"base: {base}\nsteps: 7\n")
     with pytest.raises(
-        ValueError, match=r"over\.yaml: its base .* is no recipe that ships; (give|did)"
-    ):
+        UserError, match=r"over\.yaml: its base .* is no recipe that ships .* beside it; (give|did)"
+    ) as error:
         read_recipe(str(over))
+    assert len(str(error.value)) < 1000
+
+
+def test_a_recipe_that_ships_is_called_by_its_name() -> None:
+    """Its file lies wherever the package was installed."""
+    for words, start in (
+        (["--steps", "0"], "general with --steps 0: "),
+        (["--stepz=1"], "general with --stepz=1: "),
+    ):
+        with pytest.raises(UserError) as error:
+            read_recipe("general", words)
+        assert str(error.value).startswith(start)
 
 
 def test_a_base_on_the_command_line_is_refused() -> None:
     with pytest.raises(ValueError, match="base on the command line; write it into the"):
-        read_recipe("parts-5", ["--base", "paper"])
+        read_recipe("general", ["--base", "paper"])
 
 
 SGD = "torch.optim.SGD"
@@ -144,15 +180,15 @@ def test_the_command_line_is_a_layer_as_a_file_is(tmp_path: Path) -> None:
     """No argument of the old class stays: both optimizers have a ``weight_decay``."""
     over = tmp_path / "over.yaml"
     over.write_text(
-        f"base: parts-5\noptimizer: {{class_path: {SGD}, init_args: {{lr: 1.0e-2}}}}\n"
+        f"base: general\noptimizer: {{class_path: {SGD}, init_args: {{lr: 1.0e-2}}}}\n"
         "inference: {selection: {top: 7}}\n"
     )
     line = ["--optimizer.lr", "1e-2", "--optimizer", SGD, "--inference.selection.top=7"]
-    file, words = read_recipe(str(over)), read_recipe("parts-5", line)
-    assert file.text.replace("base: parts-5", "base: null") == words.text
+    file, words = read_recipe(str(over)), read_recipe("general", line)
+    assert file.text == words.text
     optimizer = words.recipe.optimizer([torch.nn.Parameter(torch.zeros(1))])
     assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.01, 0)
-    base = read_recipe("parts-5").recipe.inference
+    base = read_recipe("general").recipe.inference
     assert words.recipe.inference == replace(base, selection=replace(base.selection, top=7))
 
 
@@ -164,7 +200,7 @@ def test_a_recipe_runs_no_command(tmp_path: Path) -> None:
     for value in (command, "os.system", yaml.safe_dump(command), json.dumps(command), str(evil)):
         for name in ("optimizer", "augmentation", "schedule", "network", "inference", "matching"):
             path = tmp_path / "attack.yaml"
-            path.write_text(yaml.safe_dump({"base": "parts-5", name: value}))
+            path.write_text(yaml.safe_dump({"base": "general", name: value}))
             with pytest.raises(UserError) as error:
                 read_recipe(str(path))
             assert "\n" not in str(error.value)
@@ -186,7 +222,7 @@ PYRAMID = "instancefcn.network.presets.PyramidNetwork"
         (["--inference.sidez", "[3]"], "Inference has no argument sidez; did you mean sides?"),
         (["--inference.sides", "[0]"], "sides: 0 pixels"),
         (["--matching.margn", "3"], "Matching has no argument margn; did you mean margin?"),
-        (["--augmentation.sides", "[a]"], "Expected a <class 'int'>. Got value: a"),
+        (["--augmentation.size", "a"], "Expected a <class 'int'>. Got value: a"),
         (["--steps", "many"], "Expected a <class 'int'>. Got value: many"),
         (["--steps", "null"], "Expected a <class 'int'>. Got value: None"),
         (["--steps", "0"], "steps: 0; give 1 to 1000000000"),
@@ -223,7 +259,7 @@ PYRAMID = "instancefcn.network.presets.PyramidNetwork"
 )
 def test_a_value_out_of_range_is_one_line(line: list[str], reason: str) -> None:
     with pytest.raises(UserError) as error:
-        read_recipe("parts-5", line)
+        read_recipe("general", line)
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000

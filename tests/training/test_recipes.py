@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-import yaml
-from lightning_fabric import Fabric
 
 from instancefcn.data.augmentation import FullImages
-from instancefcn.data.subsets import Every
-from instancefcn.formats.voc import VocDataset
 from instancefcn.inference.sampling import PAPER_SIDES
 from instancefcn.network.backbones import Vgg16
 from instancefcn.network.fcn import Branch
 from instancefcn.network.heads import ScoreMapHead
-from instancefcn.training.loop import train
 from instancefcn.training.recipe import Recipe, read_recipe, shipped_recipes
-from shapes import write_shapes
+from recipe_steps import SCRATCH, SMALL_IMAGES, check_header, check_step, tiny_data
 
-SCRATCH = ["--pretrained", "null"]
-SMALL_IMAGES = [*SCRATCH, "--augmentation.sides", "[160,192]"]
-SMALL_CROPS = [*SCRATCH, "--augmentation.size", "192"]
-SMALL_OBJECTS = [*SCRATCH, "--augmentation.size", "96"]
 SMALL = {
-    "general": SMALL_CROPS,
+    "general": [*SCRATCH, "--augmentation.size", "192"],
     "finetune": ["--augmentation.size", "192"],
-    **dict.fromkeys(["paper", "paper-small"], SMALL_IMAGES),
-    **dict.fromkeys(["parts-1", "parts-3", "parts-5", "parts-7"], SMALL_IMAGES),
-    **dict.fromkeys(["parts-5-crops", "deepmask-crops"], SCRATCH),
-    **dict.fromkeys(["few-5-crops", "few-deepmask-crops"], SCRATCH),
-    **dict.fromkeys(["nuclei-1", "nuclei-5"], SMALL_OBJECTS),
+    "paper": SMALL_IMAGES,
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 
 
-@pytest.fixture(autouse=True)
-def _any_algorithm() -> Iterator[None]:
-    """Training asks for deterministic algorithms; other tests need not."""
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Overrides that put tiny data in the place of a recipe's own."""
-    annotations = write_shapes(tmp_path_factory.mktemp("shapes"))
-    dataset = (
-        "[{class_path: instancefcn.formats.coco.CocoDataset, "
-        f"init_args: {{annotations: {annotations}, images: {annotations.parent}}}}}]"
-    )
-    return ["--train", dataset, "--evaluate", dataset, "--workers", "0"]
+    return tiny_data(tmp_path_factory.mktemp("shapes"))
 
 
 def test_every_recipe_has_its_small_form() -> None:
@@ -62,30 +33,12 @@ def test_every_recipe_has_its_small_form() -> None:
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_header_says_what_a_recipe_is(name: str) -> None:
-    lines = shipped_recipes()[name].read_text().splitlines()
-    header = "\n".join(line for line in lines if line.startswith("#"))
-    assert lines[0].startswith("# ")
-    for words in (f"instancefcn train {name}", "Expected time:", "Expected figure:"):
-        assert words in header.replace(".apps.cli", ""), words
+    check_header(shipped_recipes()[name], name)
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_recipe_takes_a_step(name: str, shapes: list[str], tmp_path: Path) -> None:
-    options = [*shapes, *SMALL[name], "--steps", "1", "--batch", "2"]
-    recipe = read_recipe(name, options).recipe
-    before = [parameter.clone() for parameter in recipe.network.parameters()]
-    fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
-    ((step, _),) = train(recipe, tmp_path, fabric)
-    assert step.number == 1
-    assert list(step.terms) == ["mask", "objectness"]
-    assert all(0 < value < 10 for value in step.terms.values())
-    moved = [
-        not torch.equal(old, new)
-        for old, new in zip(before, recipe.network.parameters(), strict=True)
-    ]
-    # Through an encoder without pretrained weights hardly any gradient comes down.
-    assert sum(moved) > len(moved) / 2
-    assert (tmp_path / "checkpoint.safetensors").exists()
+    check_step(name, [*shapes, *SMALL[name]], tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -130,57 +83,3 @@ def test_finetune_goes_on_with_the_network_of_general() -> None:
     assert finetune.recipe.start == "general"
     assert finetune.description == general.description
     assert finetune.recipe.inference == general.recipe.inference
-
-
-def differences(name: str, other: str) -> dict[str, tuple[Any, Any]]:
-    """The values, by their path, in which two recipes differ."""
-
-    def flat(value: Any, path: str) -> dict[str, Any]:
-        if isinstance(value, dict):
-            pairs = value.items()
-        elif isinstance(value, list):
-            pairs = dict(enumerate(value)).items()
-        else:
-            return {path: value}
-        return {k: v for key, part in pairs for k, v in flat(part, f"{path}.{key}").items()}
-
-    one, two = (flat(yaml.safe_load(read_recipe(n).text), "") for n in (name, other))
-    differ = {k: (one.get(k), two.get(k)) for k in one | two if one.get(k) != two.get(k)}
-    return {k: v for k, v in differ.items() if k != ".base"}
-
-
-NETWORK = ".network.init_args"
-
-
-@pytest.mark.parametrize("k", [1, 3, 7])
-def test_recipes_of_parts_differ_in_their_number_only(k: int) -> None:
-    assert differences(f"parts-{k}", "parts-5") == {f"{NETWORK}.k": (k, 5)}
-
-
-def test_recipes_of_nuclei_differ_in_the_number_of_parts_only() -> None:
-    assert differences("nuclei-1", "nuclei-5") == {f"{NETWORK}.k": (1, 5)}
-
-
-def test_crops_differ_in_what_is_trained_on_only() -> None:
-    changed = differences("parts-5-crops", "parts-5")
-    assert {path.split(".")[1] for path in changed} == {"augmentation"}
-
-
-@pytest.mark.parametrize(
-    ("deepmask", "other"),
-    [("deepmask-crops", "parts-5-crops"), ("few-deepmask-crops", "few-5-crops")],
-)
-def test_deepmask_differs_in_its_mask_head_only(deepmask: str, other: str) -> None:
-    changed = differences(deepmask, other)
-    assert {path.removeprefix(f"{NETWORK}.").split(".")[0] for path in changed} == {"mask_head"}
-
-
-@pytest.mark.parametrize("recipe", ["5-crops", "deepmask-crops"])
-def test_recipes_of_few_images_differ_in_their_number_only(recipe: str) -> None:
-    whole = f"parts-{recipe}" if recipe[0] == "5" else recipe
-    changed = differences(f"few-{recipe}", whole)
-    assert {path.split(".")[1] for path in changed} == {"train"}
-    few, many = (read_recipe(name).recipe.train[0] for name in (f"few-{recipe}", whole))
-    assert isinstance(few, Every)
-    assert isinstance(many, VocDataset)
-    assert (few.dataset.name, few.step) == (many.name, 6)

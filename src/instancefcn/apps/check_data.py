@@ -1,4 +1,4 @@
-"""``instancefcn check-data DATASET``: what is wrong with a data set, and where."""
+"""``instancefcn check-data --data PATH``: what is wrong with a data set, and where."""
 
 from __future__ import annotations
 

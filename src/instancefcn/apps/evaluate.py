@@ -1,4 +1,4 @@
-"""``instancefcn evaluate DATASET``: how good masks are, a model's or any method's results.
+"""``instancefcn evaluate --data PATH``: how good masks are, a model's or any method's results.
 
 Mask AR of all; mAP^r and COCO's AP of those that have labels.
 """
@@ -28,6 +28,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file, writing
 from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.words import counted
 from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union
@@ -189,7 +190,7 @@ def tell_uncounted(name: str, results: Results, dataset: Dataset) -> None:
 
 def tell_missing(name: str, without: int, number: int) -> None:
     if without:
-        words = f"{without:,} of {number:,} images have no result; their objects are missed"
+        words = f"no result of {without:,} of {counted(number, 'image')}; their objects are missed"
         print(f"{name}: {words}", file=sys.stderr)
 
 
@@ -221,7 +222,7 @@ def choose_images(
                 f"{dataset.name}: a model was trained on all images of it ({chosen.trained:,}); "
                 "measure on others, or give --include-trained"
             )
-        words = f"left out {chosen.trained:,} images that a model was trained on"
+        words = f"left out {counted(chosen.trained, 'image')} that a model was trained on"
         print(f"{dataset.name}: {words}; --include-trained takes them in", file=sys.stderr)
     return chosen
 

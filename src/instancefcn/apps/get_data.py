@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from instancefcn.core.words import counted
 from instancefcn.data.archives import SETS, Archive, bytes_to_fetch, missing, space_needed
 from instancefcn.data.download import Report, get, write_splits
 
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace, sets: Mapping[str, Sequence[Archive]] = S
     for archive in archives:
         print(f"{archive.target(folder)}: {'done' if archive in awaited else 'already there'}")
     for path, number in write_splits(folder).items():
-        print(f"{path}: a list of {number:,} images, for recipes")
+        print(f"{path}: a list of {counted(number, 'image')}, for recipes")
     return 0
 
 

@@ -23,7 +23,7 @@ from instancefcn.apps.model_arguments import (
 )
 from instancefcn.apps.numbers import count, share
 from instancefcn.apps.output import Failures, ending_with, require_apart
-from instancefcn.core.proposals import CLASS_AGNOSTIC
+from instancefcn.core.words import counted
 from instancefcn.formats.ledger import LEDGER, Ledger, digest_of
 from instancefcn.formats.plan import FORMATS, Plan
 from instancefcn.formats.prediction import Source
@@ -117,13 +117,13 @@ def _carry_out(
     total = len(sources) + failures.number
     todo = work.take_up(sources)
     before, start = len(work.done), time.perf_counter()
-    with ending_with(lambda: f"{len(work.done)} of {total} images are done; {REST}"):
+    with ending_with(lambda: f"{len(work.done)} of {counted(total, 'image')} done; {REST}"):
         with closing(work.do(todo, predictor)) as steps:
             for _ in _with_progress(steps, len(todo)):
                 pass
         work.finish()
     seconds = (time.perf_counter() - start) / max(1, len(todo))
-    words = [f"{len(work.done)} of {total} images", f"{work.masks} masks"]
+    words = [f"{len(work.done)} of {counted(total, 'image')}", counted(work.masks, "mask")]
     words += [f"{seconds:.2f} s an image"] if todo else []
     words += [f"{before} done before"] if before else []
     words += [f"{failures.number} failed"] if failures.number else []
@@ -141,7 +141,7 @@ def _predictor(arguments: argparse.Namespace) -> Predictor:
         trust=trusted(arguments),
         labels=arguments.labels,
     )
-    if predictor.categories is not CLASS_AGNOSTIC:
+    if predictor.labels:
         return _with_limits(predictor, arguments)
     if arguments.min_score is not None:
         predictor = predictor.with_selection(min_score=arguments.min_score)

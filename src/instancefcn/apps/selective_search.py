@@ -1,4 +1,4 @@
-"""``instancefcn selective-search DATASET``: the baseline's segments, as COCO results."""
+"""``instancefcn selective-search --data PATH``: the baseline's segments, as COCO results."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.journal import Journal
 from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.words import counted
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco.results import ScoredMask
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="the results, for `instancefcn evaluate DATASET --results FILE`",
+        help="the results, for `instancefcn evaluate --data PATH --results FILE`",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--resume", action="store_true", help="go on with a run that was ended")
@@ -61,12 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 2 if an image failed; the others are done all the same."""
     dataset = named_dataset(arguments)
     number = min(arguments.limit or len(dataset), len(dataset))
+    whole = counted(number, "image")
     images = [dataset[i] for i in range(number)]
-    require_apart([arguments.output], [arguments.dataset, *(image.path for image in images)])
+    require_apart([arguments.output], [arguments.data, *(image.path for image in images)])
     part = _part(arguments)
     done = {record["image"]: place for place, record in part if "image" in record}
     failures = Failures("selective-search")
-    with ending_with(lambda: f"{len(done)} of {number} images are done; --resume does the rest"):
+    with ending_with(lambda: f"{len(done)} of {whole} done; --resume does the rest"):
         todo = [i for i in range(number) if images[i].image_id not in done]
         tasks = [Task(images[i].path, arguments.strategy, arguments.seed, i) for i in todo]
         bar = track(search_all(tasks), "searching", total=len(todo), console=Console(stderr=True))
@@ -84,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         part.path.unlink()
     failed = f", {failures.number} failed" if failures.number else ""
     total = sum(map(len, results.values()))
-    print(f"{len(results)} of {number} images, {total} masks{failed}: {arguments.output}")
+    print(f"{len(results)} of {whole}, {counted(total, 'mask')}{failed}: {arguments.output}")
     return 2 if failures.number else 0
 
 
@@ -96,7 +98,7 @@ def _part(arguments: argparse.Namespace) -> Journal:
     output: Path = arguments.output
     part = Journal(output.with_name(f"{output.name}.part"))
     settings = {
-        "dataset": os.path.abspath(arguments.dataset),
+        "dataset": os.path.abspath(arguments.data),
         "split": arguments.split,
         "strategy": arguments.strategy,
         "seed": arguments.seed,

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from instancefcn.apps.model_arguments import add_trust_argument, trusted
 from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
+from instancefcn.core.words import counted
 from instancefcn.data.checks import require_sound
 from instancefcn.training.categories import require_shown
 from instancefcn.training.loop import Step
@@ -122,30 +124,37 @@ def watch(read: ReadRecipe, folder: Path, fabric: Fabric) -> None:
         for _ in steps:
             pass
         return
-    last = None
-    with _bar() as bar:
-        task = bar.add_task("training", total=read.recipe.steps)
-        for last in steps:
-            bar.update(task, completed=last.number, description=_words(last))
-        bar.update(task, visible=last is not None)
-        words = "" if last else _nothing_to_do(read.recipe.steps, folder / MODEL)
-        bar.console.print(f"{words}model: {folder / MODEL}", markup=False, soft_wrap=True)
+    console = Console(stderr=True)
+    with console.status("starting"):
+        first = next(steps, None)
+    if first is None:
+        tell(console, _nothing_to_do(read.recipe.steps, folder / MODEL))
+    else:
+        with _bar(console) as bar:
+            task = bar.add_task("training", total=read.recipe.steps)
+            for step in chain([first], steps):
+                bar.update(task, completed=step.number, description=_words(step))
+    tell(console, f"model: {folder / MODEL}")
+
+
+def tell(console: Console, words: str) -> None:
+    console.print(words, markup=False, soft_wrap=True)
 
 
 def _nothing_to_do(steps: int, model: Path) -> str:
     return (
-        f"all {steps} steps were made before, nothing was trained now; to learn from new data, "
-        f"give another --output and --start {model}\n"
+        f"all {counted(steps, 'step was', 'steps were')} made before, nothing was trained now; "
+        f"to learn from new data, give another --output and --start {model}"
     )
 
 
-def _bar() -> Progress:
+def _bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
     )
 
 

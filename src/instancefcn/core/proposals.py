@@ -17,6 +17,7 @@ from instancefcn.core.drawing import draw
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, holds, mask_box
 from instancefcn.core.types import Rle
+from instancefcn.core.words import counted
 
 CLASS_AGNOSTIC: Mapping[int, str] = {1: "object"}
 """The categories of masks that nobody has labelled."""
@@ -63,7 +64,7 @@ class Proposals:
         return len(self.scores)
 
     def __repr__(self) -> str:
-        masks = f"{len(self)} masks of an image of {self.width} x {self.height} pixels"
+        masks = f"{counted(len(self), 'mask')} of an image of {self.width} x {self.height} pixels"
         best = f", scores {self.scores[0]:.3f} to {self.scores[-1]:.3f}" if len(self) else ""
         return f"<Proposals: {masks}{best}>"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.words import counted
 from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.data.images import image_size, read_image
 
@@ -127,14 +128,14 @@ def object_problems(objects: int, crowds: int, where: str) -> Iterator[Problem]:
         yield Problem("error", "no objects", where, message)
     elif not objects:
         message = (
-            f'all {total} annotations are crowds ("iscrowd": 1), which are neither learnt nor '
-            'counted; set "iscrowd" to 0 or export polygons'
+            f'no annotation but crowds ("iscrowd": 1; {total:,} of them), which are neither learnt '
+            'nor counted; set "iscrowd" to 0 or export polygons'
         )
         yield Problem("error", "no objects", where, message)
     elif crowds:
         message = (
-            f"{crowds} of {total} annotations are crowds; they are neither learnt nor counted; if "
-            'each is one object, set its "iscrowd" to 0'
+            f"crowds: {crowds:,} of {counted(total, 'annotation')}; they are neither learnt nor "
+            'counted; if each is one object, set its "iscrowd" to 0'
         )
         yield Problem("warning", "crowds", where, message)
 

@@ -12,13 +12,12 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, BinaryIO
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
-from instancefcn.core.files import whole_file
+from instancefcn.core.files import whole_file, writing
 from instancefcn.data.archives import SBD, VOC, Archive, file_size, missing, space_needed
 from instancefcn.data.splits import read_split, shipped_split
 
@@ -47,7 +46,7 @@ def get(archives: Sequence[Archive], folder: Path, report: Report) -> None:
     if a checksum is wrong.
     """
     awaited = missing(archives, folder)
-    with _writing(folder):
+    with writing(folder):
         require_space(space_needed(awaited, folder), folder)
         for archive in archives:
             if archive in awaited:
@@ -142,17 +141,6 @@ def _write_split(path: Path, names: Sequence[str]) -> Path:
     with whole_file(path) as file:
         file.write("".join(f"{name}\n" for name in names).encode())
     return path
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or path}: cannot be written ({error.strerror}); mend that, or give "
-            "another folder, and run the command again"
-        ) from error
 
 
 class _Body:

@@ -7,7 +7,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os.path import isfile
+from os.path import isfile, lexists
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,7 +56,8 @@ def opened(path: Path | str) -> Iterator[ImageFile.ImageFile]:
     Whatever goes wrong in the block is a UserError that names the file.
     """
     if not isfile(path):
-        raise UserError(f"{path}: no such file; check the path")
+        there = ", but a folder, a pipe or a link to nothing" if lexists(path) else ""
+        raise UserError(f"{path}: no such file{there}; check the path")
     if Path(path).stat().st_size == 0:
         raise UserError(f"{path}: the file is empty; copy or export it again")
     try:

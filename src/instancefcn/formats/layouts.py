@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.words import counted
 from instancefcn.data.dataset import Problem
 
 IMAGE_SUFFIXES = (
@@ -22,6 +23,9 @@ IMAGE_SUFFIXES = (
 
 DEEPEST = 32
 """How many parts of a name, from its end, are looked at."""
+
+GIVE_IMAGES = "give --images (in a recipe: images)"
+"""The way out where images lie elsewhere."""
 
 HEAD = 1 << 14
 """How many bytes of a file are looked at to tell what it is."""
@@ -86,7 +90,7 @@ def image_folder(root: Path, split: str | None) -> Path:
     found = {path.name: path for path in sorted(whole.glob("*")) if path.is_dir()}
     found |= {path.parent.name: path for path in sorted(root.glob("*/images")) if path.is_dir()}
     if not found:
-        raise UserError(f"{root}: no folder of images beside the labels; give --images")
+        raise UserError(f"{root}: no folder of images beside the labels; {GIVE_IMAGES}")
     return choose(root, found, split)
 
 
@@ -120,12 +124,12 @@ class Pairs:
         """One warning of each kind. taken: what an image without labels counts as."""
         bare = [image for image, labels in self.images if labels is None]
         if bare:
-            message = f"{len(bare)} images have no labels, such as {bare[0]}; {taken}"
+            message = f"{counted(len(bare), 'image')} without labels, such as {bare[0]}; {taken}"
             yield Problem("warning", "image without labels", where, message)
         if self.lone:
             message = (
-                f"{len(self.lone)} label files have no image, such as {self.lone[0]}; they are "
-                "left out: put the images beside them, or give --images"
+                f"{counted(len(self.lone), 'label file')} without an image, such as "
+                f"{self.lone[0]}; left out: put the images beside them, or {GIVE_IMAGES}"
             )
             yield Problem("warning", "labels without image", where, message)
 

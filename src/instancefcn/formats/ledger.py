@@ -17,6 +17,7 @@ from typing import Any
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.journal import Journal, needed
+from instancefcn.core.words import counted
 from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.prediction import Source
 
@@ -87,8 +88,8 @@ class Ledger:
         """
         if not self.notes.ended:
             raise UserError(
-                f"{self.folder}: holds {len(self.notes.done)} finished images of a run that did "
-                "not end; give --resume to go on, or --overwrite to start again"
+                f"{self.folder}: holds {counted(len(self.notes.done), 'finished image')} of a run "
+                "that did not end; give --resume to go on, or --overwrite to start again"
             )
         self.require_own(names, "--resume to keep it, " if self.notes.settings else "")
         self._plan(settings, {**self._known(), **{name: [] for name in names}}, anew=True)
@@ -130,9 +131,9 @@ class Ledger:
         others = [image for image in self.notes.done if image not in named]
         if others:
             raise UserError(
-                f"{self.folder}: holds the masks of {len(others)} other images, {others[0]} the "
-                "first, which the file of all images would lose; name them too, or give another "
-                "--output, or --overwrite"
+                f"{self.folder}: holds the masks of {counted(len(others), 'other image')}, "
+                f"{others[0]} the first, which the file of all images would lose; name them too, "
+                "or give another --output, or --overwrite"
             )
 
     def done(self, source: Source) -> Done | None:

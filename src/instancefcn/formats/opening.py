@@ -9,6 +9,7 @@ from pathlib import Path
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.dataset import Dataset, Problem
+from instancefcn.formats.layouts import IMAGE_SUFFIXES
 from instancefcn.formats.table import FORMATS
 
 
@@ -19,7 +20,9 @@ def open_dataset(path: Path, split: str | None = None, images: Path | None = Non
     Raises UserError where nothing of a known format lies there, or where it takes more to choose.
     """
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; check the path")
+        raise UserError(f"{path}: no such file or folder; name the data set with --data")
+    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"{path}: an image alone is no data set; give {layouts()}")
     if images is not None and not images.is_dir():
         raise UserError(f"{images}: no such folder of images; check --images")
     for known in FORMATS:
@@ -62,13 +65,8 @@ class AnyDataset:
         return self._dataset[index]
 
     def problems(self, decode: bool = False) -> Iterator[Problem]:
-        """See ``Dataset.problems``."""
-        try:
-            dataset = self._dataset
-        except UserError as error:
-            yield Problem("error", "no data set", str(self.path), str(error))
-            return
-        yield from dataset.problems(decode)
+        """See ``Dataset.problems``. Raises UserError where there is no data set."""
+        yield from self._dataset.problems(decode)
 
     @cached_property
     def _dataset(self) -> Dataset:

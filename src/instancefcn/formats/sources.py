@@ -11,12 +11,13 @@ from glob import escape, glob, has_magic
 from pathlib import Path, PurePath
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.words import counted
 from instancefcn.formats.layouts import IMAGE_SUFFIXES
 from instancefcn.formats.ledger import written_names
 from instancefcn.formats.prediction import Source
 
 UNREAD = (
-    *(".heic", ".heif", ".jxl", ".psd"),
+    *(".eps", ".exr", ".hdr", ".heic", ".heif", ".icns", ".ico", ".jxl", ".psd", ".svg", ".tga"),
     *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"),
 )
 """Photos of kinds that are not read, and that nobody should take for done."""
@@ -98,8 +99,10 @@ def _look(path: str) -> Found:
     """What is in a folder, or matches a pattern."""
     is_own = _own_below(path)
     names = _expand(os.path.join(escape(path), "*") if os.path.isdir(path) else path)
+    # A broken link and a pipe stay: reading them will tell.
+    files_too = (name for name in names if not os.path.isdir(name))
     # Of an image and a link to it the image is taken.
-    ordered = sorted(filter(os.path.isfile, names), key=lambda name: (_by_a_link(name), name))
+    ordered = sorted(files_too, key=lambda name: (_by_a_link(name), name))
     files = {os.path.realpath(name): name for name in reversed(ordered)}
     by_name = [Path(name) for name in sorted(files.values())]
     images = [name for name in by_name if _ends(name, IMAGE_SUFFIXES)]
@@ -193,10 +196,9 @@ def _nothing(found: Found) -> str:
 def _unread_words(files: Iterable[Path]) -> str:
     kinds = Counter(file.suffix[1:].upper() for file in files)
     number = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
-    noun = "file is" if kinds.total() == 1 else "files are"
-    return f"{number} {noun} not read; convert to JPEG"
+    return f"not read: {number}; convert to JPEG"
 
 
 def _own_words(files: Sequence[Path]) -> str:
-    noun = "file is" if len(files) == 1 else "files are"
-    return f"{len(files)} {noun} propose's own output, and no input"
+    nouns = counted(len(files), "file is", "files are")
+    return f"{nouns} propose's own output, and no input"

@@ -41,7 +41,7 @@ class Predictor:
         self.engine = engine
         self.settings = settings
         self.batch = batch
-        self.labels = labels
+        self.labels = labels and bool(engine.categories)
         self._clicked: tuple[bytes, Proposals] | None = None
 
     @classmethod
@@ -109,7 +109,7 @@ class Predictor:
     @property
     def categories(self) -> Mapping[int, str]:
         """The names, by id, of what its proposals are labelled with."""
-        return (self.engine.categories if self.labels else {}) or CLASS_AGNOSTIC
+        return self.engine.categories if self.labels else CLASS_AGNOSTIC
 
     def at(self, image: AnyImage, x: float, y: float) -> Proposals:
         """The best mask under a click: see ``Proposals.at``.
@@ -136,7 +136,7 @@ class Predictor:
 
     def _ranked(self, candidates: Candidates, height: int, width: int) -> Proposals:
         proposals = ranked(candidates, height, width, self.settings.selection)
-        if not (self.labels and self.engine.categories):
+        if not self.labels:
             return proposals
         labelling = self.settings.labelling
         best = proposals[: labelling.proposals]

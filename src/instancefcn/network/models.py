@@ -19,7 +19,7 @@ from torch import Tensor
 from instancefcn.core.errors import UserError
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.network.typed import one_line, parse, plain_parser
+from instancefcn.network.typed import make, one_line, parse, plain_parser
 
 SUFFIX = ".safetensors"
 WEIGHTS = Path(str(files("instancefcn"))) / "weights"
@@ -125,7 +125,7 @@ def _built(
     parser: ArgumentParser, values: Namespace, trust: Collection[str], source: str
 ) -> InstanceFCN:
     try:
-        network = parser.instantiate(values).network
+        network = make(parser, values).network
     except SPOILT as error:
         if trust and not isinstance(error, UserError):
             raise  # someone's own class: its writer wants the traceback

@@ -5,6 +5,7 @@ The values come from a recipe, a command line or a model file. jsonargparse does
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 from typing import Any
@@ -13,6 +14,9 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_loader
 
 from instancefcn.core.errors import UserError, nearest
 from instancefcn.network.trust import LONGEST, Trust, require_few, shown
+
+EMPTY = "Initializing zero-element tensors"
+"""How torch's warning of a layer without weights begins."""
 
 PLAIN = "instancefcn-plain"
 """A mode in which a word stays a word: jsonargparse's own would read it as YAML, with classes."""
@@ -47,6 +51,21 @@ def parse(
     except ArgumentError as error:
         raise UserError(f"{source}: {one_line(error)}; mend it") from None
     return parsed
+
+
+def make(parser: ArgumentParser, values: Namespace) -> Namespace:
+    """The objects that parsed values name. Raises UserError for a layer without channels, of which
+    torch warns only; and what the objects' own classes raise.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=EMPTY)
+            made: Namespace = parser.instantiate(values)
+    except UserWarning as warning:
+        if EMPTY not in str(warning):
+            raise
+        raise UserError("a layer of 0 channels; give 1 or more") from None
+    return made
 
 
 def dumped(parser: ArgumentParser, values: Namespace) -> str:

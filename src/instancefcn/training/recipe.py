@@ -2,8 +2,9 @@
 
 The network, data sets, augmentation, optimizer and schedule are named by
 their class and its arguments (jsonargparse's class_path and init_args), so that a new one needs
-no edit here. ``${data}`` in a recipe stands for its own field ``data``. Base, file and command
-line are layers of plain values: see ``training.layers``.
+no edit here. ``${data}`` in a recipe stands for its own field ``data``. A recipe may name another
+one as its ``base``; what it leaves out is the base's. Bases, file and command line are layers of
+plain values: see ``training.layers``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from math import inf
+from os.path import isfile, samefile  # unlike Path's they know no name that is too long
 from pathlib import Path
 from textwrap import indent
 from typing import Any, get_type_hints
@@ -28,7 +30,7 @@ from instancefcn.data.stream import Augmentation
 from instancefcn.inference.settings import Inference
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.trust import shown
-from instancefcn.network.typed import dumped, parse, plain_parser
+from instancefcn.network.typed import dumped, make, parse, plain_parser
 from instancefcn.training.categories import fill_categories
 from instancefcn.training.layers import Values, fill_in, lay_all, read_layer, words_to_layers
 from instancefcn.training.rois import RoiSampling
@@ -70,8 +72,6 @@ class Recipe:
         evaluate_images: how many images of each data set an evaluation on the way looks at.
         save_every: steps between checkpoints.
         workers: processes that make samples.
-        base: the recipe that ships which this one is laid over, or null; what this one leaves out
-            is the base's. See ``layers.lay_over``.
 
     Raises UserError, naming the value, for one out of range.
 
@@ -103,7 +103,6 @@ class Recipe:
     evaluate_images: int = 50
     save_every: int = 100
     workers: int = 1
-    base: str | None = None
 
     def __post_init__(self) -> None:
         if not self.train:
@@ -154,12 +153,11 @@ def read_recipe(
     ("--steps=10"). The network's first weights follow from the recipe's seed.
 
     ``trust`` names the packages whose classes it may name, beside our own and torch's. Raises
-    UserError, naming the file, for a recipe that cannot be built.
+    UserError, naming the recipe, for one that cannot be built.
     """
-    path = _find(source)
-    where = f"{path} with {shown(' '.join(overrides))}" if overrides else str(path)
+    where = f"{source} with {shown(' '.join(overrides))}" if overrides else source
     parser = recipe_parser()
-    values = merged_values(path, overrides, where)
+    values = merged_values(source, overrides, where)
     typed = parse(parser, values, HINTS, trust, where)
     fill_categories(typed, values, trust, where)
     text = dumped(parser, typed)
@@ -169,18 +167,18 @@ def read_recipe(
 
 def _built(parser: ArgumentParser, typed: Namespace, where: str) -> Recipe:
     try:
-        built = parser.instantiate(typed)
-        return Recipe(**{name: built[name] for name in Recipe.__dataclass_fields__})
+        made = make(parser, typed)
+        return Recipe(**{name: made[name] for name in Recipe.__dataclass_fields__})
     except (UserError, RuntimeError) as error:  # torch's word for a layer of -3 channels
         raise UserError(f"{where}: {' '.join(str(error).split())}") from None
 
 
-def merged_values(path: Path, overrides: Sequence[str], where: str) -> Values:
+def merged_values(source: str, overrides: Sequence[str], where: str) -> Values:
     """The plain values of a recipe: its bases', its own and those of the command line in one."""
     line = words_to_layers(overrides)
     if any("base" in layer for layer in line):
         raise UserError(f"{where}: base on the command line; write it into the file")
-    values = lay_all([*_layers(path), *line])
+    values = lay_all([*_layers(_find(source)), *line])
     fields = Recipe.__dataclass_fields__
     places = {name: str(values.get(name, fields[name].default)) for name in ("data", "weights")}
     filled: Values = fill_in(values, places, where)
@@ -189,7 +187,7 @@ def merged_values(path: Path, overrides: Sequence[str], where: str) -> Values:
 
 def _find(source: str) -> Path:
     path = shipped_recipes().get(source, Path(source))
-    if not path.is_file():
+    if not isfile(path):
         raise UserError(
             f"{source}: no such recipe; give a YAML file, or {nearest(source, shipped_recipes())}"
         )
@@ -197,16 +195,27 @@ def _find(source: str) -> Path:
 
 
 def _layers(path: Path) -> list[Values]:
-    """A recipe's values, before them those of its bases."""
-    own = read_layer(path)
-    base = own.get("base")
-    if base is None:
-        return [own]
-    if not isinstance(base, str) or base not in shipped_recipes():
+    """The values of a recipe's bases, the lowest first, and its own."""
+    paths, layers = [path], [read_layer(path)]
+    while (name := layers[0].pop("base", None)) is not None:
+        base = _find_base(name, paths[-1])
+        if any(samefile(base, known) for known in paths):
+            way = " -> ".join(map(str, [*paths, base]))
+            raise UserError(f"{path}: its bases lead in a circle ({way}); take one of them out")
+        paths.append(base)
+        layers.insert(0, read_layer(base))
+    return layers
+
+
+def _find_base(name: object, path: Path) -> Path:
+    """What a recipe's ``base`` names: a recipe that ships, or a file by its place beside it."""
+    base = shipped_recipes().get(name, path.parent / name) if isinstance(name, str) else None
+    if base is None or not isfile(base):
         raise UserError(
-            f"{path}: its base {base!r} is no recipe that ships; {nearest(base, shipped_recipes())}"
+            f"{path}: its base {shown(name)!r} is no recipe that ships and no file beside it; "
+            f"{nearest(name, shipped_recipes())}"
         )
-    return [*_layers(shipped_recipes()[base]), own]
+    return base
 
 
 def recipe_parser() -> ArgumentParser:
@@ -219,7 +228,7 @@ def recipe_parser() -> ArgumentParser:
 def recipe_help(source: str, trust: Collection[str] = ()) -> str:
     """All values of a recipe as the command line takes them, with what they mean."""
     parser = recipe_parser()
-    typed = parse(parser, merged_values(_find(source), (), source), HINTS, trust, source)
+    typed = parse(parser, merged_values(source, (), source), HINTS, trust, source)
     values = yaml.safe_load(dumped(parser, typed))
     lines = []
     for parameter in docstring_parser.parse(str(Recipe.__doc__)).params:

@@ -97,7 +97,7 @@ def _pooled(masks: Tensor) -> Tensor:
     """(n, H, W) -> how much of each cell of the grid is covered; sides are made up at the end."""
     height, width = masks.shape[1:]
     made_up = F.pad(masks, (0, -width % PIXELS, 0, -height % PIXELS))
-    return F.avg_pool2d(made_up, PIXELS)
+    return F.avg_pool2d(made_up[:, None], PIXELS)[:, 0]  # three dimensions may not be empty
 
 
 def _cells(mask: Tensor, box: Tensor) -> Tensor:

@@ -36,10 +36,7 @@ with extra("train"):
     from lightning_fabric import Fabric
 
 MODEL, COPY = "model.safetensors", "recipe.yaml"
-FREE = (
-    *("evaluate", "evaluate_every", "evaluate_images", "save_every"),
-    *("inference", "workers", "base"),
-)
+FREE = ("evaluate", "evaluate_every", "evaluate_images", "save_every", "inference", "workers")
 """What may change when a run goes on: no weight depends on it."""
 
 PLACES = {"train", "data", "weights", "pretrained", "start"}

@@ -22,7 +22,7 @@ from instancefcn.data.image_files import MAX_PIXELS
 from instancefcn.data.images import image_size
 from instancefcn.formats.format import Format
 from instancefcn.formats.labelme.shapes import AREAS, group, label, shape_type, to_mask
-from instancefcn.formats.layouts import choose, files_below, head, inside
+from instancefcn.formats.layouts import GIVE_IMAGES, choose, files_below, head, inside
 
 MAX_BYTES = 256 << 20
 """The largest file that is read: images inside it, which are not needed, make it large."""
@@ -79,7 +79,7 @@ class LabelmeDataset:
             found = inside(folder, name) if folder else None
             if found:
                 return found
-        raise UserError(f"its image {short(name)} is not beside it; put it there, or give --images")
+        raise UserError(f"its image {short(name)} is not beside it; put it there, or {GIVE_IMAGES}")
 
     @cached_property
     def _index(self) -> _Index:
