@@ -77,37 +77,57 @@ def difference(plus: Methods, minus: Methods) -> Difference:
         raise UserError(
             "methods were measured on other objects; delete the runs' *.measured.safetensors"
         )
-    drawn = (column[np.isfinite(column)] for column in _draw(plus, minus).T)
-    images = np.array([column.var() if len(column) else np.nan for column in drawn])
-    terms = [(images, len(objects) - 1), *(_variance(runs) for runs in (*plus, *minus))]
+    values = [[_averages(runs) for runs in methods] for methods in (plus, minus)]
+    return interval(_draw(plus, minus), len(objects), *values)
+
+
+def interval(
+    drawn: Floats, images: int, plus: Sequence[Floats], minus: Sequence[Floats]
+) -> Difference:
+    """A difference and its interval, from what it is on images drawn at random, (draws, columns),
+    nan where it is not defined, and from what each run of each method has on all ``images``,
+    (runs, columns) each.
+    """
+    defined = (column[np.isfinite(column)] for column in drawn.T)
+    of_images = np.array([column.var() if len(column) else np.nan for column in defined])
+    terms = [(of_images, images - 1), *(_variance(runs) for runs in (*plus, *minus))]
     variance = np.sum([term for term, _ in terms], axis=0)
     squares = np.sum([term**2 / max(freedom, 1) for term, freedom in terms], axis=0)
     freedom = np.where(squares > 0, variance**2 / np.where(squares > 0, squares, 1), 1)
     reach = t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(variance)
-    value = np.sum([mean(runs) for runs in plus], axis=0)
-    value = value - np.sum([mean(runs) for runs in minus], axis=0)
+    value = np.sum([runs.mean(0) for runs in plus], axis=0)
+    value = value - np.sum([runs.mean(0) for runs in minus], axis=0)
     return Difference(value, value - reach, value + reach)
 
 
 def mean(runs: Sequence[Tally]) -> Floats:
-    averages: Floats = np.stack([run.average() for run in runs]).mean(0)
+    averages: Floats = _averages(runs).mean(0)
     return averages
 
 
-def _variance(runs: Sequence[Tally]) -> tuple[Floats, int]:
-    """Of the mean over runs, and its degrees of freedom; 0 of a single run."""
+def times_drawn(images: int) -> Floats:
+    """How often each image is drawn: (``DRAWS``, images), the same in each call."""
+    generator = np.random.default_rng(0)
+    shares = np.full(images, 1 / images)
+    return generator.multinomial(images, shares, DRAWS).astype(np.float64)
+
+
+def _averages(runs: Sequence[Tally]) -> Floats:
+    return np.stack([run.average() for run in runs])
+
+
+def _variance(runs: Floats) -> tuple[Floats, int]:
+    """Of the mean over runs (runs, columns), and its degrees of freedom; 0 of a single run."""
     freedom = len(runs) - 1
     if not freedom:
-        return np.zeros(COLUMNS), 0
-    return np.stack([run.average() for run in runs]).var(0, ddof=1) / len(runs), freedom
+        return np.zeros(runs.shape[1]), 0
+    return runs.var(0, ddof=1) / len(runs), freedom
 
 
 def _draw(plus: Methods, minus: Methods) -> Floats:
     """Differences (``DRAWS``, ``COLUMNS``), of means over runs, on images drawn at random."""
     objects = plus[0][0].objects
-    images = len(objects)
-    generator = np.random.default_rng(0)
-    times = generator.multinomial(images, np.full(images, 1 / images), DRAWS).astype(np.float64)
+    times = times_drawn(len(objects))
     found = sum(_found(runs) for runs in plus) - sum(_found(runs) for runs in minus)
     return _percent(times @ found, times @ objects)
 

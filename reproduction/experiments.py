@@ -6,9 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -30,6 +32,10 @@ DEEPMASK = "~DeepMask, crops"
 CROPS_FEW = f"{CROPS}, few images"
 DEEPMASK_FEW = f"{DEEPMASK}, few images"
 VGG = "InstanceFCN, VGG-16"
+MNC = "MNC's classifier"
+RFCN_BOX = "R-FCN, over boxes"
+RFCN_MASK = "R-FCN, over masks"
+MNC_VGG = "MNC's classifier, VGG-16"
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -70,6 +76,14 @@ EXPERIMENTS = (
     Experiment(K5, "nuclei-5", sets=(NUCLEI,)),
 )
 
+LABELLERS = (
+    Experiment(MNC, "label-mnc", sets=(VOC,)),
+    Experiment(RFCN_BOX, "label-rfcn-box", sets=(VOC,)),
+    Experiment(RFCN_MASK, "label-rfcn-mask", sets=(VOC,)),
+    Experiment(MNC_VGG, "label-vgg", sets=(VOC,), seeds=()),
+)
+"""The last one wants GPUs: none of its runs is trained here."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -109,6 +123,37 @@ def trained(run: Run, overrides: Sequence[str]) -> bool:
     model = load_model(run.model)
     used = Inference.of(model.inference, str(run.model))
     return model.card["step"] == read.recipe.steps and used == read.recipe.inference
+
+
+def plan(runs: Sequence[Run], overrides: Sequence[str]) -> list[Run]:
+    """The runs to be trained; says how many of each experiment, and how long each takes."""
+    left = [run for run in runs if not trained(run, overrides)]
+    for experiment in dict.fromkeys(run.experiment for run in runs):
+        number = sum(run.experiment == experiment for run in left)
+        words = f"{number} runs to train, about {experiment.minutes} minutes each on 2 CPU cores"
+        print(f"{experiment.recipe}: {words if number else 'trained'}", file=sys.stderr)
+    hours = sum(run.experiment.minutes for run in left) / 60
+    print(f"training in all: {hours:.1f} hours", file=sys.stderr)
+    return left
+
+
+def ready(runs: Sequence[Run], overrides: Sequence[str], as_they_are: bool) -> list[Run]:
+    """The runs, those trained that were not; or ``as_they_are`` only those that were."""
+    left = plan(runs, overrides)
+    if as_they_are:
+        return [run for run in runs if run not in left]
+    for run in left:
+        with timed(f"{run.experiment.recipe}, seed {run.seed}"):
+            train(run, overrides)
+    return list(runs)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say what was done and how long it took."""
+    start = perf_counter()
+    yield
+    print(f"{what}: {(perf_counter() - start) / 60:.1f} minutes", file=sys.stderr)
 
 
 def gpus() -> int:

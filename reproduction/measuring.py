@@ -49,19 +49,33 @@ Find = Callable[[Dataset], Iterable[tuple[AnnotatedImage, Sequence[Rle]]]]
 def measured(source: Path, dev: DevSet, find: Find) -> Measured:
     """What a method whose weights or results are the file ``source`` finds on a set.
 
-    Kept beside it, and measured again if the file's bytes, the set's annotations or ``RULES`` are
-    others. What an earlier commit measured is kept and names that commit.
+    Kept beside it: see ``measured_once``.
     """
-    path = source.with_name(f"{source.stem}.{slug(dev.dataset.name)}.measured.safetensors")
+    tensors, commit_of = measured_once(
+        source, dev, "measured", RULES, lambda: pack(measure(find(dev.dataset)))
+    )
+    return unpack(tensors, commit_of)
+
+
+def measured_once(
+    source: Path, dev: DevSet, what: str, rules: object, make: Callable[[], dict[str, Tensor]]
+) -> tuple[dict[str, Tensor], str]:
+    """What ``make`` measures of the file ``source`` on a set by these rules, and by which commit.
+
+    Kept beside it in a file that is named after ``what``, and made again if the file's bytes, the
+    set's annotations or the rules, plain values, are others. What an earlier commit measured is
+    kept and names that commit.
+    """
+    path = source.with_name(f"{source.stem}.{slug(dev.dataset.name)}.{what}.safetensors")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    of = {"source": digest, "set": dev.digest, "rules": RULES}
+    of = {"source": digest, "set": dev.digest, "rules": rules}
     if path.exists():
         tensors, header = read_tensors(path)
         if header.items() >= of.items():
-            return unpack(tensors, header["commit"])
-    figures = measure(find(dev.dataset))
-    write_tensors(path, pack(figures), {**of, "commit": figures.commit})
-    return figures
+            return tensors, header["commit"]
+    tensors = make()
+    write_tensors(path, tensors, {**of, "commit": commit()})
+    return tensors, commit()
 
 
 def measure(found: Iterable[tuple[AnnotatedImage, Sequence[Rle]]]) -> Measured:

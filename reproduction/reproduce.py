@@ -6,18 +6,27 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 
+import labellers
+from arguments import parse, values_of_recipes
 from comparisons import Cost, page, picture
 from dev_sets import COCO, VOC, DevSet, dev_sets
 from differences import SEARCH, Results
-from experiments import EXPERIMENTS, Run, first_run, overlap, recipe_of, run_of, train, trained
+from experiments import (
+    EXPERIMENTS,
+    Run,
+    first_run,
+    overlap,
+    ready,
+    recipe_of,
+    run_of,
+    timed,
+)
 from instancefcn.apps.selective_search import Task, ids_for, search, search_images
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage, Rle
@@ -30,17 +39,18 @@ from instancefcn.formats.coco.writing import write_results
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.torch_engine import TorchEngine
 from measuring import Measured, measured, seconds_each, slug
-from results_page import DATA, ROOT, commit, conditions, run_script, write_section
+from results_page import ROOT, commit, conditions, run_script, write_section
 from separation_figures import draw_separations
-
-MOST_SEEDS = 3
-OWN = ("--data", "--weights", "--seed", "--output")
-"""Values of recipes that this command sets itself."""
 
 STRATEGY = "fast"
 SEARCHED = (VOC, COCO)
 TIMED = 8
 """Photos that each method is timed on; the first of them warms up."""
+
+TIMES = (
+    "measuring, of 150 images 2 minutes a run, 5 by ~DeepMask, 25 by VGG-16, and 4 for a "
+    "drawing of Selective Search; timing, 5 minutes"
+)
 
 CURVE = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Numbers of proposals, enough to draw recall against them."""
@@ -52,23 +62,34 @@ Sets = Mapping[str, DevSet]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    arguments = parse(argv)
+    arguments = parse(argv, __doc__)
     commit()  # of the code that is imported by now, however long this takes
-    sets = at_hand(arguments)
+    sets = at_hand(arguments) if arguments.recipes else {}
+    voc = labellers.at_hand(arguments) if arguments.labels else None
+    if arguments.recipes:
+        compare(arguments, sets)
+    if voc:
+        labellers.compare(arguments, voc)
+
+
+def compare(arguments: argparse.Namespace, sets: Sets) -> None:
+    """Train what is missing, measure, and write the section of class-agnostic masks."""
     experiments = [
         replace(e, seeds=e.seeds[: arguments.seeds], sets=tuple(s for s in e.sets if s in sets))
         for e in EXPERIMENTS
-        if not arguments.only or e.recipe in arguments.only
+        if e.recipe in arguments.recipes
     ]
     runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds if e.sets]
     overrides = values_of_recipes(arguments)
     if not runs:
         raise UserError(
-            f"{', '.join(arguments.only)}: measured on none of the sets that are there; give others"
+            f"{', '.join(arguments.recipes)}: measured on none of the sets that are there; "
+            "give others"
         )
-    for run in plan(runs, overrides):
-        with timed(f"{run.experiment.recipe}, seed {run.seed}"):
-            train(run, overrides)
+    runs = ready(runs, overrides, arguments.without_training)
+    if not runs:
+        raise UserError(f"{arguments.runs}: no run is there; leave out --without-training")
+    print(TIMES, file=sys.stderr)
     results = measure_runs(runs, sets)
     if not arguments.without_search:
         for key in SEARCHED:
@@ -78,11 +99,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                     for seed in range(arguments.seeds)
                 ]
     write(arguments, results, runs, sets)
-
-
-def values_of_recipes(arguments: argparse.Namespace) -> list[str]:
-    """What the command line says of every run's recipe."""
-    return [f"--data={arguments.data}", f"--weights={arguments.weights}", *arguments.overrides]
 
 
 def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
@@ -136,63 +152,6 @@ def timing() -> str:
         f"Seconds are medians of {TIMED - 1} photos, or of all but one of a smaller set, that "
         "methods took in turns, from the file to the masks' RLE; Selective Search has one thread."
     )
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add("--data", type=Path, default=DATA, help="the folder of the data sets")
-    add(
-        "--weights",
-        type=Path,
-        default=DATA.parent / "weights",
-        help="the folder of pretrained backbones",
-    )
-    add("--runs", type=Path, default=ROOT / "runs" / "reproduce", help="where runs are kept")
-    add("--output", type=Path, default=ROOT, help="gets docs/results.md and docs/images")
-    recipes = [experiment.recipe for experiment in EXPERIMENTS]
-    add("--only", nargs="+", choices=recipes, metavar="RECIPE", help="only these")
-    seeds = range(1, MOST_SEEDS + 1)
-    add("--seeds", type=int, choices=seeds, default=MOST_SEEDS, help="how many (%(default)s)")
-    add("--without-search", action="store_true", help="leave Selective Search out")
-    add("overrides", nargs="*", help="after --, values for all recipes, e.g. --steps=2")
-    arguments = parser.parse_args(argv)
-    for word in arguments.overrides:
-        if word.split("=")[0] in OWN:
-            raise UserError(
-                f"{word}: this command sets it itself; give it before --, or not at all"
-            )
-    for name in ("data", "weights", "runs", "output"):
-        setattr(arguments, name, getattr(arguments, name).resolve())
-    part = ["--only", *arguments.only] if arguments.only else []
-    part += ["--seeds", str(arguments.seeds)] if arguments.seeds < MOST_SEEDS else []
-    part += ["--without-search"] if arguments.without_search else []
-    arguments.part = part + (["--", *arguments.overrides] if arguments.overrides else [])
-    return arguments
-
-
-def plan(runs: Sequence[Run], overrides: Sequence[str]) -> list[Run]:
-    """The runs to be trained; says how many of each experiment, and how long each takes."""
-    left = [run for run in runs if not trained(run, overrides)]
-    for experiment in dict.fromkeys(run.experiment for run in runs):
-        number = sum(run.experiment == experiment for run in left)
-        words = f"{number} runs to train, about {experiment.minutes} minutes each on 2 CPU cores"
-        print(f"{experiment.recipe}: {words if number else 'trained'}", file=sys.stderr)
-    print(
-        f"training in all: {sum(run.experiment.minutes for run in left) / 60:.1f} hours; then "
-        "measuring, of 150 images 2 minutes a run, 5 by ~DeepMask, 25 by VGG-16, and 4 for a "
-        "drawing of Selective Search; timing, 5 minutes",
-        file=sys.stderr,
-    )
-    return left
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Say what was done and how long it took."""
-    start = perf_counter()
-    yield
-    print(f"{what}: {(perf_counter() - start) / 60:.1f} minutes", file=sys.stderr)
 
 
 def measure_runs(runs: Sequence[Run], sets: Sets) -> dict[str, dict[str, list[Measured]]]:

@@ -102,8 +102,6 @@ def draw_masks(axes: Axes, photo: Photo, proposals: Proposals) -> None:
     draw_photo(axes, photo)
     height, width = photo.pixels.shape[:2]
     shown = resized(proposals, width, height)
-    x = (np.arange(-1, width + 1) + 0.5) * photo.width / width
-    y = (np.arange(-1, height + 1) + 0.5) * photo.height / height
     for index in reversed(range(len(shown))):
         mask = paste(shown.logits[index], shown.windows[index], height, width)
         if not mask.any():  # smaller than a pixel of the shrunk photo
@@ -111,8 +109,16 @@ def draw_masks(axes: Axes, photo: Photo, proposals: Proposals) -> None:
         veil = np.zeros((height, width, 4))
         veil[mask] = (*to_rgb(COLOURS[index]), 0.4)
         axes.imshow(veil, extent=(0, photo.width, photo.height, 0))
-        axes.contour(x, y, np.pad(mask, 1), [0.5], colors=COLOURS[index], linewidths=1.4)
+        draw_edge(axes, photo, mask, COLOURS[index], 1.4)
     axes.set(xlim=(0, photo.width), ylim=(photo.height, 0))
+
+
+def draw_edge(axes: Axes, photo: Photo, mask: NDArray[np.bool_], colour: str, line: float) -> None:
+    """The outline of a mask, which has the shape of the photo's pixels and is not empty."""
+    height, width = mask.shape
+    x = (np.arange(-1, width + 1) + 0.5) * photo.width / width
+    y = (np.arange(-1, height + 1) + 0.5) * photo.height / height
+    axes.contour(x, y, np.pad(mask, 1), [0.5], colors=colour, linewidths=line)
 
 
 def draw_cells(axes: Axes, logits: Tensor, box: Sequence[float]) -> None:

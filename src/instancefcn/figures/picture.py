@@ -74,7 +74,7 @@ def draw(separation: Separation, plain: ScoreMaps | None = None) -> Figure:
         _windows(separation, plain, photo, page),
     ]
     figure = lay_out(page, [section for section in sections if section.panels])
-    _draw_scale(figure)
+    draw_scale(figure)
     return figure
 
 
@@ -193,7 +193,7 @@ def _squares(separation: Separation, plain: ScoreMaps | None, photo: Photo) -> I
             yield Panel("plain FCN", partial(one_map, index=index, maps=plain))
 
 
-def _draw_scale(figure: Figure) -> None:
+def draw_scale(figure: Figure) -> None:
     """What the colours mean, at the top right."""
     width, height = figure.get_size_inches()
     length = 1.8
