@@ -48,9 +48,10 @@ def drawn_precision(labels: Labels, times: Floats) -> Floats:
     """mAP^r in percent (draws, thresholds) on images each of which is there so many times
     (draws, images); nan of a draw without objects.
 
-    Invariant: the same as of a set that holds each image so many times. That its copies lie
-    together in the ranking changes nothing: of a true mask's copies the last one has the highest
-    precision and recall, of a false one's none has a higher one than the mask before it.
+    Invariant: the same as of a set that holds each image so many times, if no two masks of an image
+    have one score. A mask's copies lie together in the ranking, and only the last one is looked
+    at: of a true mask it has the highest precision and recall, and of a false one no copy has
+    higher ones than the mask before.
     """
     of = labels.judgements
     image = np.repeat(np.arange(len(of)), [len(j.scores) for j in of])

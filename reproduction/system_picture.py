@@ -17,8 +17,8 @@ from instancefcn.inference.predictor import Predictor
 from labels_page import PICTURE
 from results_page import DATA, ROOT, run_script
 
-PHOTO = "2007_000783"
-"""Of VOC's dev split: objects of two kinds that touch. The first photo of a set without it."""
+PHOTO = "2011_000178"
+"""Of VOC's dev split: people before a bus. The first photo of a set that has it not."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

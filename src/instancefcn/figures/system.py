@@ -32,13 +32,14 @@ from instancefcn.inference.predictor import Predictor
 with extra("plot"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
 PAGE = 32 / 3  # inch
 """Wide, as the pictures of score maps at most are."""
 
 TALLEST = 1.0  # a panel, height to width
 SHOWN = 3  # x 3 proposals
-GUTTER = 0.02  # between small pictures, of a panel
+GUTTER = 0.012  # between small pictures, of a panel
 
 WORDS = (
     "Each score map answers at every pixel whether this is its part of an object. A window copies "
@@ -68,8 +69,18 @@ def look_through(predictor: Predictor, name: str, pixels: NDArray[np.uint8]) -> 
     Raises UserError if its masks are not assembled from score maps.
     """
     unlabelled = Predictor(predictor.engine, predictor.settings, labels=False)
-    separation = separate(unlabelled, parts_of_levels(predictor, name), pixels)
-    return System(pixels, separation, unlabelled(pixels), predictor(pixels))
+    ks, labelled = parts_of_levels(predictor, name), predictor(pixels)
+    separation = separate(unlabelled, ks, pixels, level_to_show(labelled))
+    return System(pixels, separation, unlabelled(pixels), labelled)
+
+
+def level_to_show(proposals: Proposals) -> int | None:
+    """The level, from 1, of the best mask whose window is no larger than the photo's shorter side,
+    so that its parts are seen; None if there is none.
+    """
+    sides = proposals.windows[:, 2] - proposals.windows[:, 0]
+    fitting = proposals.level[sides <= min(proposals.height, proposals.width)]
+    return 1 + int(fitting[0]) if len(fitting) else None
 
 
 def write_system(path: Path, system: System) -> None:
@@ -82,15 +93,14 @@ def write_system(path: Path, system: System) -> None:
 def draw_system(system: System) -> Figure:
     """Four panels, in the order of the work."""
     photo = Photo.of(system.pixels)
-    maps = system.separation.maps
-    steps = [
-        Panel(
-            "1  a photo, and a few of its windows", partial(_windows, system=system, photo=photo)
-        ),
-        Panel(f"2  {maps.k} x {maps.k} score maps", partial(_maps, system=system, photo=photo)),
-        Panel("3  proposals, the best first", partial(_proposals, system=system, photo=photo)),
-        Panel("4  labelled instances", partial(_labelled, system=system)),
-    ]
+    k = system.separation.maps.k
+    drawn = {
+        "1  photo and a few windows": _windows,
+        f"2  {k} x {k} instance-sensitive score maps": _maps,
+        "3  proposals, the best first, with their scores": _proposals,
+        "4  labelled instances, with their scores": _labelled,
+    }
+    steps = [Panel(of, partial(draw, system=system, photo=photo)) for of, draw in drawn.items()]
     width = panel_width(PAGE, 2)
     height = width * min(photo.height / photo.width, TALLEST)
     section = Section("From a photo to labelled instances", WORDS, steps, 2, width, height)
@@ -130,8 +140,9 @@ def _proposals(axes: Axes, system: System, photo: Photo) -> None:
         _write(small, f"{score:.2f}")
 
 
-def _labelled(axes: Axes, system: System) -> None:
-    axes.imshow(draw_labels(system.pixels, system.labelled))
+def _labelled(axes: Axes, system: System, photo: Photo) -> None:
+    picture = draw_labels(system.pixels, system.labelled)
+    draw_photo(axes, Photo(picture, photo.width, photo.height))
 
 
 def _small(axes: Axes, count: int) -> Iterator[Axes]:
@@ -148,5 +159,6 @@ def _small(axes: Axes, count: int) -> Iterator[Axes]:
 
 
 def _write(axes: Axes, text: str) -> None:
-    """Into the lower left corner."""
-    axes.text(0.03, 0.04, text, size=7, color="white", transform=axes.transAxes)
+    """Into the lower left corner, set off by a shadow."""
+    words = axes.text(0.03, 0.04, text, size=7, color="white", transform=axes.transAxes)
+    words.set_path_effects([withStroke(linewidth=2, foreground="black")])
