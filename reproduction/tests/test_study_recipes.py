@@ -20,6 +20,10 @@ SMALL = {
     **dict.fromkeys(["parts-5-crops", "deepmask-crops"], SCRATCH),
     **dict.fromkeys(["few-5-crops", "few-deepmask-crops"], SCRATCH),
     **dict.fromkeys(["nuclei-1", "nuclei-5"], SMALL_OBJECTS),
+    **dict.fromkeys(
+        ["label-mnc", "label-rfcn-box", "label-rfcn-mask"], ["--augmentation.size", "192"]
+    ),
+    "label-vgg": [*SMALL_IMAGES, "--start", "null", "--network.labeller.hidden", "64"],
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 

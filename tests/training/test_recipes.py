@@ -16,7 +16,7 @@ from recipe_steps import SCRATCH, SMALL_IMAGES, check_header, check_step, tiny_d
 
 SMALL = {
     "general": [*SCRATCH, "--augmentation.size", "192"],
-    "finetune": ["--augmentation.size", "192"],
+    **dict.fromkeys(["finetune", "labels", "voc20"], ["--augmentation.size", "192"]),
     "paper": SMALL_IMAGES,
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
