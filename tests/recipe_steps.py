@@ -16,6 +16,7 @@ from instancefcn.training.recipe import read_recipe
 from shapes import write_shapes
 
 SCRATCH = ["--pretrained", "null"]
+SMALL_CROPS = ["--augmentation.size", "192"]
 SMALL_IMAGES = [*SCRATCH, "--augmentation.sides", "[160,192]"]
 
 

@@ -51,7 +51,9 @@ def pixels(boxes: Sequence[Box]) -> list[Box]:
     return [(x0 * PIXELS, y0 * PIXELS, x1 * PIXELS, y1 * PIXELS) for x0, y0, x1, y1 in boxes]
 
 
-def objects(boxes: Sequence[Box], *, void: Sequence[Box] = (), crowds: Sequence[Box] = ()) -> Objects:
+def objects(
+    boxes: Sequence[Box], *, void: Sequence[Box] = (), crowds: Sequence[Box] = ()
+) -> Objects:
     """Objects on cells of the grid, of the labels 10, 20, 30."""
     kinds = {"void": pixels(void), "crowds": pixels(crowds)}
     return objects_of(make_sample(SIDE, SIDE, pixels(boxes), seed=5, **kinds), PLACES)
@@ -166,7 +168,7 @@ SAMPLING = RoiSampling(per_image=8, foreground=0.25, mined=2)
 def test_one_in_four_shows_an_object(masks: list[Box], shown: int, empty: int) -> None:
     """Of 8, 2 at most; of the 6 that are left twice as many, for the hardest to be taken."""
     rois, labels = drawn_rois(found_masks(masks), objects(OBJECTS), SAMPLING, image=3)
-    assert ((labels > 0).sum(), (labels == BACKGROUND).sum()) == (shown, empty)
+    assert (int((labels > 0).sum()), int((labels == BACKGROUND).sum())) == (shown, empty)
     assert rois.image.tolist() == [3] * (shown + empty)
 
 
