@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import yaml
@@ -84,4 +86,26 @@ def write_recipe(folder: Path, annotations: Path) -> Path:
     }
     path = folder / "shapes.yaml"
     path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def write_label_recipe(
+    folder: Path, annotations: Path, categories: Mapping[int, str] = MappingProxyType({})
+) -> Path:
+    """The same network with a labeller of these categories, or those of the pictures."""
+    recipe = yaml.safe_load(write_recipe(folder, annotations).read_text())
+    labeller = {
+        "class_path": "instancefcn.labelling.mnc.MncLabeller",
+        "init_args": {"width": 16, "hidden": 32},
+    }
+    recipe["network"] = {
+        "class_path": "instancefcn.labelling.network.LabelledNetwork",
+        "init_args": {
+            "network": recipe["network"],
+            "labeller": labeller,
+            "categories": dict(categories),
+        },
+    }
+    path = folder / "labels.yaml"
+    path.write_text(yaml.safe_dump({**recipe, "paste": 0.0}))
     return path

@@ -12,7 +12,15 @@ from experiments import EXPERIMENTS, RECIPES
 from instancefcn.data.subsets import Every
 from instancefcn.formats.voc import VocDataset
 from instancefcn.training.recipe import read_recipe
-from recipe_steps import SCRATCH, SMALL_IMAGES, check_header, check_step, differences, tiny_data
+from recipe_steps import (
+    SCRATCH,
+    SMALL_CROPS,
+    SMALL_IMAGES,
+    check_header,
+    check_step,
+    differences,
+    tiny_data,
+)
 
 SMALL_OBJECTS = [*SCRATCH, "--augmentation.size", "96"]
 SMALL = {
@@ -20,6 +28,8 @@ SMALL = {
     **dict.fromkeys(["parts-5-crops", "deepmask-crops"], SCRATCH),
     **dict.fromkeys(["few-5-crops", "few-deepmask-crops"], SCRATCH),
     **dict.fromkeys(["nuclei-1", "nuclei-5"], SMALL_OBJECTS),
+    **dict.fromkeys(["label-mnc", "label-rfcn-box", "label-rfcn-mask"], SMALL_CROPS),
+    "label-vgg": [*SMALL_IMAGES, "--start", "null", "--network.labeller.hidden", "64"],
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 

@@ -1,4 +1,4 @@
-"""A part of a data set."""
+"""A part of a data set, or all of it under other ids."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from instancefcn.core.errors import UserError
 from instancefcn.data.splits import shipped_split
-from instancefcn.data.subsets import Every, Listed
+from instancefcn.data.subsets import Every, Listed, Recategorised, few
 from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
 
@@ -60,3 +61,55 @@ def test_a_list_chooses_by_the_names_of_files(tmp_path: Path) -> None:
         part[2]
     with pytest.raises(ValueError, match=r"none\.txt: no such split; .*pennfudan_dev"):
         len(Listed(part, "none"))
+
+
+# --- other ids
+
+
+def test_categories_are_found_by_their_names(dataset: CocoDataset) -> None:
+    """The data set has rectangles as 1 and frames as 2; a network may have 7 and 3."""
+    other = Recategorised(dataset, {3: "frame", 7: "rectangle"})
+    assert (other.name, len(other)) == (dataset.name, len(dataset))
+    assert other.categories == {3: "frame", 7: "rectangle"}
+    assert list(other.problems()) == list(dataset.problems())
+    ids = {1: 7, 2: 3}
+    for index in range(len(dataset)):
+        one, same = other[index], dataset[index]
+        assert [i.category for i in one.instances] == [ids[i.category] for i in same.instances]
+        assert [i.mask for i in one.instances] == [i.mask for i in same.instances]
+        assert (one.path, one.void) == (same.path, same.void)
+    with pytest.raises(IndexError):
+        other[len(other)]
+
+
+def test_the_same_ids_change_nothing(dataset: CocoDataset) -> None:
+    same = Recategorised(dataset, dataset.categories)
+    assert [same[i] for i in range(len(same))] == [dataset[i] for i in range(len(dataset))]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["rectangle"], "has also frame;"),
+        (["rectangle", "frame", "disc"], "lacks disc;"),
+        (["disc", "frame"], "lacks disc and has also rectangle;"),
+        (["a", "b", "c", "d", "e"], "lacks a, b, c and 2 more and has also frame, rectangle;"),
+    ],
+)
+def test_other_names_are_told_in_one_line(
+    dataset: CocoDataset, names: list[str], words: str
+) -> None:
+    """By the check, which reads no image, and by each image."""
+    other = Recategorised(dataset, dict(enumerate(names)))
+    for read in (other.require_same_names, lambda: other[0]):
+        with pytest.raises(UserError) as error:
+            read()
+        assert str(error.value).startswith(f"{dataset.name}: its categories are not the network's")
+        assert words in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_few_names_are_told_and_the_others_counted() -> None:
+    assert few(["a"]) == "a"
+    assert few(["a", "b", "c"]) == "a, b, c"
+    assert few(["a", "b", "c", "d"]) == "a, b, c and 1 more"

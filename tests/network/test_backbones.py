@@ -93,6 +93,20 @@ def test_maps_have_the_promised_channels_and_strides(
 
 
 @torch.no_grad()
+def test_the_encoders_own_maps_are_one_a_stride(backbone: Backbone) -> None:
+    """What labellers read. Heads read what ``features`` makes of the same maps."""
+    height, width = backbone.multiple, 2 * backbone.multiple
+    encoded = backbone.encode(backbone.normalised(images(2, height, width)))
+    assert [tuple(each.shape) for each in encoded] == [
+        (2, channels, height // stride, width // stride)
+        for channels, stride in zip(backbone.encoded_channels, backbone.strides, strict=True)
+    ]
+    assert all(each.dtype == torch.float32 and each.isfinite().all() for each in encoded)
+    maps = backbone(images(2, height, width))
+    assert_same_maps(backbone.features(encoded), maps)
+
+
+@torch.no_grad()
 def test_images_are_normalised_first(backbone: Backbone) -> None:
     pixels = images(1)
     by_hand = torch.stack([(pixels[:, c] - backbone.mean[c]) / backbone.std[c] for c in range(3)])
