@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import EXPERIMENTS, RECIPES
+from experiments import EXPERIMENTS, LABELLERS, RECIPES
 from instancefcn.data.subsets import Every
 from instancefcn.formats.voc import VocDataset
 from instancefcn.training.recipe import read_recipe
@@ -48,8 +48,9 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_every_recipe_is_an_experiments_and_has_its_small_form() -> None:
     names = {path.stem for path in RECIPES.glob("*.yaml")}
     assert SMALL.keys() == names
-    assert {experiment.recipe for experiment in EXPERIMENTS} == names
-    assert all(experiment.minutes > 0 for experiment in EXPERIMENTS)
+    experiments = [*EXPERIMENTS, *LABELLERS]
+    assert {experiment.recipe for experiment in experiments} == names
+    assert all(experiment.minutes > 0 for experiment in experiments if experiment.seeds)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -96,3 +97,21 @@ def test_recipes_of_few_images_differ_in_their_number_only(recipe: str) -> None:
     assert isinstance(few, Every)
     assert isinstance(many, VocDataset)
     assert (few.dataset.name, few.step) == (many.name, 6)
+
+
+@pytest.mark.parametrize("labeller", ["rfcn-box", "rfcn-mask"])
+def test_labels_differ_in_their_labeller_only(labeller: str) -> None:
+    changed = differences(path_of(f"label-{labeller}"), path_of("label-mnc"))
+    assert {path.removeprefix(f"{NETWORK}.").split(".")[0] for path in changed} == {"labeller"}
+
+
+def test_over_boxes_and_over_masks_differ_in_that_only() -> None:
+    changed = differences(path_of("label-rfcn-mask"), path_of("label-rfcn-box"))
+    assert changed == {f"{NETWORK}.labeller.init_args.over": ("mask", "box")}
+
+
+def test_labels_are_learnt_as_those_of_the_model_that_ships() -> None:
+    """But for the number of steps and what goes with it."""
+    changed = differences(path_of("label-mnc"), "voc20")
+    steps = {"schedule", "steps", "decay_average", "evaluate_every", "evaluate_images"}
+    assert {path.split(".")[1] for path in changed} <= steps
