@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from instancefcn.data.dataset import Dataset
-from instancefcn.data.subsets import Listed
+from instancefcn.data.subsets import Listed, Only
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.voc import VocDataset
 
-VOC, COCO, PEDESTRIANS, NUCLEI = "VOC", "COCO", "pedestrians", "nuclei"
+VOC, COCO, PEDESTRIANS, NUCLEI, PETS = "VOC", "COCO", "pedestrians", "nuclei", "pets"
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ def dev_sets(data: Path) -> dict[str, DevSet]:
             nuclei,
             CocoDataset(nuclei / "instances_dev.json", nuclei / "dev"),
             "Nuclei (BBBC038), dev split",
+        ),
+        PETS: DevSet(
+            voc,
+            Only(VocDataset(voc, "dev"), ["cat", "dog"]),
+            f"VOC 2012 images with cats or dogs, {kind_of_masks(voc)} instance masks, dev split",
         ),
     }
 

@@ -14,8 +14,8 @@ MOST_SEEDS = 3
 OWN = ("--data", "--weights", "--seed", "--output")
 """Values of recipes that this command sets itself."""
 
-LABELS = "labels"
-"""What ``--only`` calls the comparison of labellers. It is made as a whole."""
+LABELS = "labellers"
+"""What ``--only`` calls the comparison of labellers, which is made as a whole."""
 
 
 def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Namespace:

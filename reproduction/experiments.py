@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from dev_sets import COCO, NUCLEI, VOC, DevSet
+from dev_sets import COCO, NUCLEI, PETS, VOC, DevSet
 from instancefcn.data.identity import recorded, union
 from instancefcn.evaluation.measuring import choose
 from instancefcn.inference.settings import Inference
@@ -83,6 +83,12 @@ LABELLERS = (
     Experiment(MNC_VGG, "label-vgg", sets=(VOC,), seeds=()),
 )
 """The last one wants GPUs: none of its runs is trained here."""
+
+CATEGORIES = (
+    Experiment("cats and dogs", "label-pets", sets=(PETS,), seeds=(0,)),
+    Experiment("COCO's 80 categories", "label-coco", sets=(COCO,), seeds=(0,)),
+)
+"""The first of ``LABELLERS`` on other categories."""
 
 
 @dataclass(frozen=True)

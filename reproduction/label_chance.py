@@ -36,7 +36,9 @@ def label_difference(plus: Sequence[Labels], minus: Sequence[Labels]) -> Differe
     """
     objects = [[dict(j.objects) for j in labels.judgements] for labels in (*plus, *minus)]
     if any(of_run != objects[0] for of_run in objects):
-        raise UserError("labels were measured on other objects; delete the runs' *.labelled.*")
+        raise UserError(
+            "labellers were measured on other objects; delete the runs' *.labelled.safetensors"
+        )
     images = len(objects[0])
     times = times_drawn(images)
     drawn = [np.mean([drawn_precision(run, times) for run in runs], 0) for runs in (plus, minus)]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from arguments import LABELS, values_of_recipes
 from dev_sets import VOC, DevSet, dev_sets
-from experiments import LABELLERS, MNC, Run, overlap, ready, run_of, timed
+from experiments import CATEGORIES, LABELLERS, MNC, Run, overlap, ready, run_of, timed
 from instancefcn.core.errors import UserError
 from instancefcn.labelling.network import LabelledNetwork
 from instancefcn.network.models import load_model, read_card
@@ -34,37 +33,42 @@ TIMED = 20
 """Photos that each labeller is timed on; the first of them warms up."""
 
 
-def at_hand(arguments: argparse.Namespace) -> DevSet | None:
-    """VOC's dev set, None if it is not there and others are to be compared on.
+def at_hand(arguments: argparse.Namespace) -> dict[str, DevSet]:
+    """The sets whose folders are there, by name.
 
-    Raises UserError if a part would replace the whole, or if the model to be drawn is not there.
+    Raises UserError if VOC is not there, if a part would replace the whole, or if the model to be
+    drawn is not there.
     """
-    if arguments.labels_part and arguments.output == ROOT:
+    every = dev_sets(arguments.data)
+    needed = {key: every[key] for e in (*LABELLERS, *CATEGORIES) for key in e.sets}
+    sets = {key: dev for key, dev in needed.items() if dev.folder.exists()}
+    if VOC not in sets:
         raise UserError(
-            f"{' '.join(arguments.labels_part)}: a part of the comparison of labellers would "
-            "replace all of it in docs/results.md; give --output DIR"
+            f"{every[VOC].folder}: not there, labellers are compared on it; give --data"
         )
-    voc = dev_sets(arguments.data)[VOC]
-    if not voc.folder.exists():
-        line = f"{voc.folder} is not there; labellers are compared on it"
-        if not arguments.recipes:
-            raise UserError(f"{line}; give --data")
-        print(f"{line}; skipped", file=sys.stderr)
-        return None
+    left_out = [dev.label for key, dev in needed.items() if key not in sets]
+    part = [*arguments.labels_part, *left_out]
+    if part and arguments.output == ROOT:
+        raise UserError(
+            f"{', '.join(part)}: a part of the comparison of labellers would replace all of it in "
+            "docs/results.md; give --output DIR"
+        )
     read_card(arguments.model)
-    return voc
+    return sets
 
 
-def compare(arguments: argparse.Namespace, voc: DevSet) -> None:
+def compare(arguments: argparse.Namespace, sets: Mapping[str, DevSet]) -> None:
     """Train what is missing, measure, and write the section of labelled masks."""
-    runs = [run_of(e, seed, arguments.runs) for e in LABELLERS for seed in e.seeds]
+    experiments = [e for e in (*LABELLERS, *CATEGORIES) if {*e.sets} <= sets.keys()]
+    runs = [run_of(e, seed, arguments.runs) for e in experiments for seed in e.seeds]
     runs = [run for run in runs if run.seed < arguments.seeds]
     runs = ready(runs, values_of_recipes(arguments), arguments.without_training)
     results: dict[str, list[Labels]] = {}
     for run in runs:
-        results.setdefault(run.experiment.name, []).append(measure_run(run, voc))
-    options = measure_options(runs, voc)
-    costs = measure_costs(runs, voc)
+        results.setdefault(run.experiment.name, []).append(measure_run(run, sets))
+    voc, compared = sets[VOC], [run for run in runs if run.experiment in LABELLERS]
+    options = measure_options(compared, voc)
+    costs = measure_costs(compared, voc)
     photo = draw_picture(arguments.model, voc.dataset, arguments.output / "docs" / PICTURE)
     words = ["reproduction/reproduce.py", "--only", LABELS, *arguments.labels_part]
     command = shlex.join(words) if arguments.labels_part else "make reproduce"
@@ -72,9 +76,9 @@ def compare(arguments: argparse.Namespace, voc: DevSet) -> None:
         results,
         costs,
         options,
-        voc.label,
-        stamp=f"`{command}`, {conditions()} {timing(costs)}",
-        overlap=overlap(runs, {VOC: voc}) if runs else "",
+        {key: dev.label for key, dev in sets.items()},
+        stamp=f"`{command}`, {conditions()} {timing(costs)}".strip(),
+        overlap=overlap(compared, {VOC: voc}) if compared else "",
         picture=f"What {name_of(arguments.model)} does with {photo} of VOC's dev split.",
     )
     write_section(arguments.output / "docs" / "results.md", LABELS, text)
@@ -89,9 +93,10 @@ def timing(costs: Mapping[str, Cost]) -> str:
     )
 
 
-def measure_run(run: Run, voc: DevSet) -> Labels:
-    with timed(f"labels of {run.folder.name} on {voc.dataset.name}"):
-        return measured_labels(run.model, voc, "labelled", {OWN: {}})[OWN]
+def measure_run(run: Run, sets: Mapping[str, DevSet]) -> Labels:
+    (key,) = run.experiment.sets
+    with timed(f"labels of {run.folder.name} on {sets[key].dataset.name}"):
+        return measured_labels(run.model, sets[key], "labelled", {OWN: {}})[OWN]
 
 
 def measure_options(runs: Sequence[Run], voc: DevSet) -> dict[str, Labels]:

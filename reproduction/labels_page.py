@@ -9,8 +9,9 @@ import numpy as np
 
 from chance import DRAWS, Floats
 from comparisons import RECIPES
+from dev_sets import VOC
 from differences import cells
-from experiments import LABELLERS, MNC, MNC_VGG, RFCN_BOX, RFCN_MASK
+from experiments import CATEGORIES, LABELLERS, MNC, MNC_VGG, RFCN_BOX, RFCN_MASK, Experiment
 from instancefcn.evaluation.precision import COUNT, THRESHOLDS, summarize_precision
 from instancefcn.evaluation.precision_report import DEFINITIONS
 from instancefcn.evaluation.report import markdown_table, percent
@@ -60,8 +61,13 @@ ABOUT_OPTIONS = (
     "with its own, weighted by their scores (MNC, section 3.4)."
 )
 
+ABOUT_CATEGORIES = (
+    f"{MNC} on other categories, by recipes that a user would write for their own data: two of "
+    "them, and 80. One run each."
+)
+
 Results = Mapping[str, Sequence[Labels]]
-"""By labeller, what each of its runs is worth. All on one set."""
+"""By experiment, what each of its runs is worth. Labellers are measured on one set."""
 
 
 @dataclass(frozen=True)
@@ -76,25 +82,27 @@ def labels_page(
     results: Results,
     costs: Mapping[str, Cost],
     options: Mapping[str, Labels],
-    label: str,
+    sets: Mapping[str, str],
     *,
     stamp: str,
     overlap: str,
     picture: str,
 ) -> str:
-    """The section of results.md: results and costs by labeller; one run's options by name; what the
-    set is called; where and when this was made; a sentence on images trained on; and what the
-    picture shows.
+    """The section of results.md: results and costs by experiment; one run's options by name; what
+    the sets are called, by key; where and when this was made; a sentence on images trained on; and
+    what the picture shows.
     """
+    label = sets[VOC]
     parts = [
         f"## Labelled masks\n\n{stamp}",
         f"![A photo, score maps, proposals, labelled instances]({PICTURE})\n\n{picture}",
         f"### {label}\n\n{ABOUT}",
         overlap,
         table(results, costs),
-        caption(results, label),
+        *(caption(runs[0], label) for name, runs in results.items() if name == MNC),
         differences(results),
         option_table(options),
+        category_table(results, sets),
         f"### Published figures of labelled masks\n\nNot measured here. {published_labels()}",
     ]
     return "\n\n".join(filter(None, parts))
@@ -104,26 +112,31 @@ def table(results: Results, costs: Mapping[str, Cost]) -> str:
     """A row for each labeller; one without a run says so."""
     rows = []
     for experiment in LABELLERS:
-        recipe = f"[{experiment.recipe}]({RECIPES}/{experiment.recipe}.yaml)"
         runs, cost = results.get(experiment.name), costs.get(experiment.name)
-        figures = _figures(runs, cost) if runs and cost else _missing()
-        rows.append((experiment.name, recipe, *figures))
+        figures = _figures(runs, cost) if runs and cost else _missing(len(HEADER) - 2)
+        rows.append((experiment.name, _recipe(experiment), *figures))
     return f"{markdown_table(HEADER, rows)}\n\n{ABOUT_RUNS}"
 
 
-def _missing() -> list[str]:
-    return [MISSING, *["-"] * (len(HEADER) - 3)]
+def _recipe(experiment: Experiment) -> str:
+    return f"[{experiment.recipe}]({RECIPES}/{experiment.recipe}.yaml)"
+
+
+def _missing(cells: int) -> list[str]:
+    return [MISSING, *["-"] * (cells - 1)]
 
 
 def _figures(runs: Sequence[Labels], cost: Cost) -> list[str]:
-    each = np.stack([np.append(mean_precision(run), run.coco) for run in runs])
-    return [
-        str(len(runs)),
-        *with_deviations(each),
-        f"{cost.weights / 1e6:.2f} M",
-        f"{1000 * cost.seconds:.0f}",
-        ", ".join(sorted({run.commit for run in runs})),
-    ]
+    weights, seconds = f"{cost.weights / 1e6:.2f} M", f"{1000 * cost.seconds:.0f}"
+    return [str(len(runs)), *_percents(runs), weights, seconds, _commits(runs)]
+
+
+def _commits(runs: Sequence[Labels]) -> str:
+    return ", ".join(sorted({run.commit for run in runs}))
+
+
+def _percents(runs: Sequence[Labels]) -> list[str]:
+    return with_deviations(np.stack([np.append(mean_precision(run), run.coco) for run in runs]))
 
 
 def with_deviations(each: Floats) -> list[str]:
@@ -134,17 +147,15 @@ def with_deviations(each: Floats) -> list[str]:
     return [f"{mean} ± {by:.1f}" for mean, by in zip(means, each.std(0, ddof=1), strict=True)]
 
 
-def caption(results: Results, label: str) -> str:
-    """What was measured on; "" if nothing was."""
-    for first, *_ in results.values():
-        report = summarize_precision(first.judgements, first.categories)
-        present, void = int((report.objects > 0).sum()), " and void pixels" if report.void else ""
-        return (
-            f"{label}: {report.images:,} images, {report.objects.sum():,} objects; crowds{void} "
-            f"count as nothing. Means are over the {present} of {len(report.categories)} "
-            "categories that have objects."
-        )
-    return ""
+def caption(labels: Labels, label: str) -> str:
+    """What was measured on."""
+    report = summarize_precision(labels.judgements, labels.categories)
+    present, void = int((report.objects > 0).sum()), " and void pixels" if report.void else ""
+    return (
+        f"{label}: {report.images:,} images, {report.objects.sum():,} objects; crowds{void} count "
+        f"as nothing. Means are over the {present} of {len(report.categories)} categories that "
+        "have objects."
+    )
 
 
 def differences(results: Results) -> str:
@@ -162,10 +173,21 @@ def differences(results: Results) -> str:
 
 def option_table(options: Mapping[str, Labels]) -> str:
     """What other ways to label are worth; "" if none was measured."""
-    rows = [
-        (name, *map(percent, np.append(mean_precision(labels), labels.coco) / 100))
-        for name, labels in options.items()
-    ]
+    rows = [(name, *_percents([labels])) for name, labels in options.items()]
     heading = "#### Suppression and mask voting"
     table = markdown_table(("way to label", *FIGURES), rows)
     return f"{heading}\n\n{table}\n\n{ABOUT_OPTIONS}" if rows else ""
+
+
+def category_table(results: Results, sets: Mapping[str, str]) -> str:
+    """The same labeller on other categories, each on its own set."""
+    rows, captions = [], []
+    for experiment in CATEGORIES:
+        runs = results.get(experiment.name)
+        figures = [str(len(runs)), *_percents(runs), _commits(runs)] if runs else _missing(6)
+        rows.append((experiment.name, _recipe(experiment), *figures))
+        captions += [caption(runs[0], sets[key]) for key in experiment.sets if runs]
+    header = ("categories", "recipe", "runs", *FIGURES, "measured by commit")
+    return "\n\n".join(
+        [f"### Other categories\n\n{ABOUT_CATEGORIES}", markdown_table(header, rows), *captions]
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from instancefcn.evaluation.report import markdown_table
+from label_accuracy import PUBLISHED as LABELLED
 
 HEADER = ("published", "AR@10", "AR@100", "AR@1000")
 
@@ -33,16 +34,6 @@ MS_COCO: dict[str, tuple[float | None, float, float]] = {
 """AR in percent on the first 5,000 images of MS COCO val2014, None where none was published; of
 Dai et al., section 4.1, trained on 80,000."""
 
-LABELLED: dict[str, tuple[float, float]] = {
-    "SDS": (49.7, 25.3),
-    "Hypercolumn": (60.0, 40.4),
-    "CFM": (60.7, 39.6),
-    "MNC": (63.5, 41.5),
-    "InstanceFCN, MNC's classifier": (61.5, 43.0),
-}
-"""mAP^r in percent at IoU 0.5 and 0.7 on VOC 2012 val; of Dai et al., section 4.2, whose networks
-have VGG-16 and were trained on 5,623 images with SBD's masks. 300 proposals an image."""
-
 
 def published_tables() -> str:
     """Both tables, each under a line that says what its figures are of."""
@@ -55,11 +46,11 @@ def published_tables() -> str:
 
 def published_labels() -> str:
     words = (
-        "As published, on **VOC 2012 val** (Dai et al. 2016, section 4.2), 300 proposals an image; "
+        "As published, on **VOC 2012 val** (Dai et al. 2016, section 4.1), 300 proposals an image; "
         "other images than ours, and networks with VGG-16, trained on 5,623 images with SBD's "
         "masks:"
     )
-    rows = [(method, *map(_cell, figures)) for method, figures in LABELLED.items()]
+    rows = [(method, *map(_cell, figures)) for method, *figures in LABELLED]
     return f"{words}\n\n{markdown_table(('published', 'mAP^r@0.5', 'mAP^r@0.7'), rows)}"
 
 

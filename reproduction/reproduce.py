@@ -65,11 +65,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv, __doc__)
     commit()  # of the code that is imported by now, however long this takes
     sets = at_hand(arguments) if arguments.recipes else {}
-    voc = labellers.at_hand(arguments) if arguments.labels else None
+    for_labels = labellers.at_hand(arguments) if arguments.labels else {}
     if arguments.recipes:
         compare(arguments, sets)
-    if voc:
-        labellers.compare(arguments, voc)
+    if arguments.labels:
+        labellers.compare(arguments, for_labels)
 
 
 def compare(arguments: argparse.Namespace, sets: Sets) -> None:

@@ -14,39 +14,20 @@ import numpy as np
 import pytest
 from measurements import measured_of
 from PIL import Image
+from voc_folder import PLACES, write_voc
 
 from dev_sets import COCO, dev_sets
 from experiments import EXPERIMENTS, first_run, run_of, trained
 from reproduce import main
 from separation_figures import scene
-from shapes import write_shapes
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("data", "weights", "runs", "output")
 SHORT = ("--steps=1", "--batch=2", "--pretrained=null", "--augmentation.sides=[64]", "--workers=0")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A VOC folder with the splits fit and dev, of one image with four objects that touch."""
-    folder = tmp_path_factory.mktemp("reproduce")
-    write_shapes(folder, images=1)
-    root = folder / "data" / "VOCdevkit" / "VOC2012"
-    for name in ("JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"):
-        (root / name).mkdir(parents=True)
-    with Image.open(folder / "1.png") as picture:
-        picture.save(root / "JPEGImages" / "2007_000001.jpg")
-        height, width = picture.height, picture.width
-    labels = np.zeros((height, width), np.uint8)
-    for number, (y, x) in enumerate([(5, 5), (5, 18), (18, 5), (18, 18)], start=1):
-        labels[y : y + 12, x : x + 12] = number
-    Image.fromarray(labels).save(root / "SegmentationObject" / "2007_000001.png")
-    Image.fromarray((labels > 0).astype(np.uint8)).save(
-        root / "SegmentationClass" / "2007_000001.png"
-    )
-    for split in ("fit", "dev"):
-        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("2007_000001\n")
-    return folder
+    return write_voc(tmp_path_factory.mktemp("reproduce"))
 
 
 def reproduce(folder: Path, *words: str, overrides: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import EXPERIMENTS, LABELLERS, RECIPES
+from experiments import CATEGORIES, EXPERIMENTS, LABELLERS, RECIPES
 from instancefcn.data.subsets import Every
 from instancefcn.formats.voc import VocDataset
 from instancefcn.training.recipe import read_recipe
@@ -29,6 +29,7 @@ SMALL = {
     **dict.fromkeys(["few-5-crops", "few-deepmask-crops"], SCRATCH),
     **dict.fromkeys(["nuclei-1", "nuclei-5"], SMALL_OBJECTS),
     **dict.fromkeys(["label-mnc", "label-rfcn-box", "label-rfcn-mask"], SMALL_CROPS),
+    **dict.fromkeys(["label-pets", "label-coco"], SMALL_CROPS),
     "label-vgg": [*SMALL_IMAGES, "--start", "null", "--network.labeller.hidden", "64"],
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
@@ -48,7 +49,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_every_recipe_is_an_experiments_and_has_its_small_form() -> None:
     names = {path.stem for path in RECIPES.glob("*.yaml")}
     assert SMALL.keys() == names
-    experiments = [*EXPERIMENTS, *LABELLERS]
+    experiments = [*EXPERIMENTS, *LABELLERS, *CATEGORIES]
     assert {experiment.recipe for experiment in experiments} == names
     assert all(experiment.minutes > 0 for experiment in experiments if experiment.seeds)
 

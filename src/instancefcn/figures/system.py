@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instancefcn.core.drawing import paste
+from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
 from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import Proposals
@@ -37,7 +38,7 @@ with extra("plot"):
 PAGE = 32 / 3  # inch
 """Wide, as the pictures of score maps at most are."""
 
-TALLEST = 1.0  # a panel, height to width
+FLATTEST, TALLEST = 0.25, 1.0  # a panel, height to width
 SHOWN = 3  # x 3 proposals
 GUTTER = 0.012  # between small pictures, of a panel
 
@@ -66,8 +67,10 @@ class System:
 def look_through(predictor: Predictor, name: str, pixels: NDArray[np.uint8]) -> System:
     """All steps of a predictor with a labeller; ``name`` is for messages.
 
-    Raises UserError if its masks are not assembled from score maps.
+    Raises UserError if it has no labeller, or if its masks are not assembled from score maps.
     """
+    if not predictor.labels:
+        raise UserError(f"{name}: it has no labeller; give a model that labels masks, e.g. voc20")
     unlabelled = Predictor(predictor.engine, predictor.settings, labels=False)
     ks, labelled = parts_of_levels(predictor, name), predictor(pixels)
     separation = separate(unlabelled, ks, pixels, level_to_show(labelled))
@@ -102,7 +105,7 @@ def draw_system(system: System) -> Figure:
     }
     steps = [Panel(of, partial(draw, system=system, photo=photo)) for of, draw in drawn.items()]
     width = panel_width(PAGE, 2)
-    height = width * min(photo.height / photo.width, TALLEST)
+    height = width * min(max(photo.height / photo.width, FLATTEST), TALLEST)
     section = Section("From a photo to labelled instances", WORDS, steps, 2, width, height)
     figure = lay_out(PAGE, [section])
     draw_scale(figure)
