@@ -16,16 +16,16 @@ from instancefcn.network.models import load_model, read_card
 from label_measuring import Labels, Options, measured_labels, seconds_of_labelling
 from labels_page import PICTURE, Cost, labels_page
 from results_page import ROOT, conditions, write_section
-from system_picture import draw_picture
+from system_picture import draw_picture, photo_to_show
 
 OWN = "its own way"
 OPTIONS: Options = {
     "overlap 0.3, no voting": {"overlap": 0.3, "voting": None},
-    "overlap 0.2": {"overlap": 0.2},
-    "overlap 0.4": {"overlap": 0.4},
-    "overlap 0.5": {"overlap": 0.5},
-    "voting at 0.5": {"voting": 0.5},
-    "voting at 0.7": {"voting": 0.7},
+    "overlap 0.2, no voting": {"overlap": 0.2, "voting": None},
+    "overlap 0.4, no voting": {"overlap": 0.4, "voting": None},
+    "overlap 0.5, no voting": {"overlap": 0.5, "voting": None},
+    "overlap 0.3, voting at 0.5": {"overlap": 0.3, "voting": 0.5},
+    "overlap 0.3, voting at 0.7": {"overlap": 0.3, "voting": 0.7},
 }
 """Ways to label that are measured of one run; the first is what the recipes say."""
 
@@ -69,7 +69,8 @@ def compare(arguments: argparse.Namespace, sets: Mapping[str, DevSet]) -> None:
     voc, compared = sets[VOC], [run for run in runs if run.experiment in LABELLERS]
     options = measure_options(compared, voc)
     costs = measure_costs(compared, voc)
-    photo = draw_picture(arguments.model, voc.dataset, arguments.output / "docs" / PICTURE)
+    photo = photo_to_show(voc.dataset)
+    draw_picture(arguments.model, photo, arguments.output / "docs" / PICTURE)
     words = ["reproduction/reproduce.py", "--only", LABELS, *arguments.labels_part]
     command = shlex.join(words) if arguments.labels_part else "make reproduce"
     text = labels_page(
@@ -79,7 +80,7 @@ def compare(arguments: argparse.Namespace, sets: Mapping[str, DevSet]) -> None:
         {key: dev.label for key, dev in sets.items()},
         stamp=f"`{command}`, {conditions()} {timing(costs)}".strip(),
         overlap=overlap(compared, {VOC: voc}) if compared else "",
-        picture=f"What {name_of(arguments.model)} does with {photo} of VOC's dev split.",
+        picture=f"What {name_of(arguments.model)} does with {photo.stem} of VOC's dev split.",
     )
     write_section(arguments.output / "docs" / "results.md", LABELS, text)
 

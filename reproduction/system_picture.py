@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dev_sets import VOC, dev_sets
+from instancefcn.core.errors import UserError
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
 from instancefcn.figures.system import look_through, write_system
@@ -17,28 +18,38 @@ from instancefcn.inference.predictor import Predictor
 from labels_page import PICTURE
 from results_page import DATA, ROOT, run_script
 
-PHOTO = "2011_000178"
-"""Of VOC's dev split: people before a bus. The first photo of a set that has it not."""
+PHOTO = "2010_000666"
+"""Of VOC's dev split: a rider on a horse, two kinds that touch."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="voc20", metavar="NAME|FILE", help="%(default)s")
     parser.add_argument("--data", type=Path, default=DATA, help="the folder of the data sets")
-    parser.add_argument("--photo", default=PHOTO, help="the name of a photo (%(default)s)")
+    parser.add_argument("--photo", default=PHOTO, help="its name (%(default)s)")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / PICTURE)
     arguments = parser.parse_args(argv)
-    dataset = dev_sets(arguments.data)[VOC].dataset
-    draw_picture(arguments.model, dataset, arguments.output, arguments.photo)
+    paths = photos(dev_sets(arguments.data)[VOC].dataset)
+    if arguments.photo not in paths:
+        raise UserError(f"--photo {arguments.photo}: not of VOC's dev split; give one that is")
+    draw_picture(arguments.model, paths[arguments.photo], arguments.output)
 
 
-def draw_picture(model: str, dataset: Dataset, path: Path, photo: str = PHOTO) -> str:
-    """Draw what a model, by name or file, does with a set's photo; returns the photo's name."""
-    paths = [dataset[i].path for i in range(len(dataset))]
-    shown = next((each for each in paths if each.stem == photo), paths[0])
-    predictor = Predictor.from_pretrained(model)
-    write_system(path, look_through(predictor, model, read_image(shown)))
-    return shown.stem
+def photos(dataset: Dataset) -> dict[str, Path]:
+    """The files of a set's photos by their names."""
+    paths = (dataset[i].path for i in range(len(dataset)))
+    return {path.stem: path for path in paths}
+
+
+def photo_to_show(dataset: Dataset) -> Path:
+    """``PHOTO``, or the first one of a set that has it not."""
+    paths = photos(dataset)
+    return paths.get(PHOTO, next(iter(paths.values())))
+
+
+def draw_picture(model: str, photo: Path, path: Path) -> None:
+    """Draw what a model, by name or file, does with a photo."""
+    write_system(path, look_through(Predictor.from_pretrained(model), model, read_image(photo)))
 
 
 if __name__ == "__main__":

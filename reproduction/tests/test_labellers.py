@@ -16,6 +16,7 @@ from instancefcn.evaluation.measuring import measured, scored_masks
 from instancefcn.inference.predictor import Predictor
 from label_measuring import find_labels, measure_labels, pack, seconds_of_labelling, see, unpack
 from reproduce import main
+from system_picture import main as draw_picture_alone
 from tiny_labeller import write_labelled_model
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,7 @@ def test_from_data_to_tables_and_the_picture_and_once_only(
     assert "the models' files list as trained on: 1." in page, "fit and dev are one image here"
     assert page.count("| not run yet | - |") == 2, "VGG-16 and COCO's categories"
     assert page.count("| R-FCN, over masks, less R-FCN, over boxes | ") == 1
-    assert page.count("| voting at 0.5 | ") == 1
+    assert page.count("| overlap 0.3, voting at 0.5 | ") == 1
     assert "1 images, 4 objects; crowds and void pixels count as nothing." in page
     assert "Means are over the 2 of 20 categories" in page
     assert "| InstanceFCN (Dai et al. 2016) | 61.5 | 43.0 |" in page
@@ -133,3 +134,9 @@ def test_without_voc_or_the_model_to_draw_it_is_told_at_once(folder: Path, tmp_p
     missing = tmp_path / "nothing.safetensors"
     with pytest.raises(ValueError, match=r"nothing\.safetensors: no such model"):
         main([*words, "--data", str(folder / "data"), "--model", str(missing)])
+
+
+def test_a_photo_that_is_not_there_is_told_in_one_line(folder: Path) -> None:
+    words = ["--data", str(folder / "data"), "--photo", "holiday"]
+    with pytest.raises(ValueError, match="^--photo holiday: not of VOC's dev split; give one that"):
+        draw_picture_alone(words)
