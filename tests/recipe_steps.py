@@ -10,11 +10,13 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 
-from instancefcn.training.loop import train
+from instancefcn.labelling.network import LabelledNetwork
+from instancefcn.training.loop import parameter_groups, train
 from instancefcn.training.recipe import read_recipe
 from shapes import write_shapes
 
 SCRATCH = ["--pretrained", "null"]
+SMALL_CROPS = ["--augmentation.size", "192"]
 SMALL_IMAGES = [*SCRATCH, "--augmentation.sides", "[160,192]"]
 
 
@@ -40,19 +42,18 @@ def check_header(path: Path, name: str) -> None:
 def check_step(source: str, options: Sequence[str], folder: Path) -> None:
     """Training asks for deterministic algorithms; other tests need not, so that is undone."""
     recipe = read_recipe(source, [*options, "--steps", "1", "--batch", "2"]).recipe
-    before = [parameter.clone() for parameter in recipe.network.parameters()]
+    learning = [p for group in parameter_groups(recipe.network) for p in group["params"]]
+    before = [parameter.clone() for parameter in learning]
     fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
     try:
         ((step, _),) = train(recipe, folder, fabric)
     finally:
         torch.use_deterministic_algorithms(False)
     assert step.number == 1
-    assert list(step.terms) == ["mask", "objectness"]
+    labelled = isinstance(recipe.network, LabelledNetwork)
+    assert list(step.terms) == (["label"] if labelled else ["mask", "objectness"])
     assert all(0 < value < 10 for value in step.terms.values())
-    moved = [
-        not torch.equal(old, new)
-        for old, new in zip(before, recipe.network.parameters(), strict=True)
-    ]
+    moved = [not torch.equal(old, new) for old, new in zip(before, learning, strict=True)]
     # Through an encoder without pretrained weights hardly any gradient comes down.
     assert sum(moved) > len(moved) / 2
     assert (folder / "checkpoint.safetensors").exists()

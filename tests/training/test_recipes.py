@@ -12,12 +12,13 @@ from instancefcn.network.backbones import Vgg16
 from instancefcn.network.fcn import Branch
 from instancefcn.network.heads import ScoreMapHead
 from instancefcn.training.recipe import Recipe, read_recipe, shipped_recipes
-from recipe_steps import SCRATCH, SMALL_IMAGES, check_header, check_step, tiny_data
+from recipe_steps import SCRATCH, SMALL_CROPS, SMALL_IMAGES, check_header, check_step, tiny_data
 
 SMALL = {
-    "general": [*SCRATCH, "--augmentation.size", "192"],
-    "finetune": ["--augmentation.size", "192"],
+    "general": [*SCRATCH, *SMALL_CROPS],
+    "finetune": SMALL_CROPS,
     "paper": SMALL_IMAGES,
+    **dict.fromkeys(["voc20", "labels"], SMALL_CROPS),
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 
