@@ -29,6 +29,7 @@ SMALL = {
     **dict.fromkeys(["few-5-crops", "few-deepmask-crops"], SCRATCH),
     **dict.fromkeys(["nuclei-1", "nuclei-5"], SMALL_OBJECTS),
     **dict.fromkeys(["label-mnc", "label-rfcn-box", "label-rfcn-mask"], SMALL_CROPS),
+    **dict.fromkeys(["label-coco", "label-pets"], SMALL_CROPS),
     "label-vgg": ["--start", "null", "--augmentation.sides", "[160,192]"],
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
