@@ -36,6 +36,7 @@ bench: $(VENV)/installed
 
 accuracy: $(VENV)/installed
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/label_accuracy.py
 
 reproduce: $(VENV)/installed
 	PYTHONPATH=benchmarks $(BIN)/python reproduction/reproduce.py $(ARGS)

@@ -31,7 +31,7 @@ MS_COCO: dict[str, tuple[float | None, float, float]] = {
     "InstanceFCN, k = 5": (16.6, 31.7, 39.2),
 }
 """AR in percent on the first 5,000 images of MS COCO val2014, None where none was published; of
-Dai et al., section 4.2, trained on 80,000."""
+Dai et al., section 4.1, trained on 80,000."""
 
 
 def published_tables() -> str:

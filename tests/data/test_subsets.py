@@ -9,7 +9,7 @@ import pytest
 
 from instancefcn.core.errors import UserError
 from instancefcn.data.splits import shipped_split
-from instancefcn.data.subsets import Every, Listed, Recategorised, few
+from instancefcn.data.subsets import Every, Listed, Only, Recategorised, few
 from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
 
@@ -61,6 +61,31 @@ def test_a_list_chooses_by_the_names_of_files(tmp_path: Path) -> None:
         part[2]
     with pytest.raises(ValueError, match=r"none\.txt: no such split; .*pennfudan_dev"):
         len(Listed(part, "none"))
+
+
+def test_some_categories_alone(tmp_path: Path) -> None:
+    """Images that show none of them are gone, and so are objects of others; ids stay."""
+    annotations = write_shapes(tmp_path, images=3)
+    content = json.loads(annotations.read_text())
+    content["categories"] = [{"id": 4, "name": "disc"}, {"id": 9, "name": "bar"}]
+    of_image = {image["id"]: place for place, image in enumerate(content["images"])}
+    firsts: dict[int, int] = {}
+    for annotation in content["annotations"]:
+        place = of_image[annotation["image_id"]]
+        first = firsts.setdefault(place, annotation["id"]) == annotation["id"]
+        annotation["category_id"] = 9 if first and place != 1 else 4
+    annotations.write_text(json.dumps(content))
+    whole = CocoDataset(annotations, tmp_path)
+    part = Only(whole, ["bar"])
+    assert part.categories == {9: "bar"}
+    assert [part[i].path for i in range(len(part))] == [whole[0].path, whole[2].path]
+    assert [[i.category for i in part[place].instances] for place in (0, 1)] == [[9], [9]]
+    assert part[0].instances[0] == whole[0].instances[0]
+    with pytest.raises(IndexError):
+        part[2]
+    assert len(Only(whole, ["disc", "bar"])) == 3
+    with pytest.raises(UserError, match=r"has no category 'bat'.*bar"):
+        len(Only(whole, ["bat"]))
 
 
 # --- other ids

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from instancefcn.core.errors import UserError
+from instancefcn.core.errors import UserError, nearest
 from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.checks import check_items
 from instancefcn.data.dataset import Dataset, Problem
@@ -81,6 +81,54 @@ class Listed:
         names = set(shipped_split(self.names))
         places = range(len(self.dataset))
         return [place for place in places if self.dataset[place].path.stem in names]
+
+
+class Only:
+    """The images of a data set that show some of its categories, and their objects alone.
+
+    names: of the categories, which keep their ids. Raises UserError, at the first look, for a name
+    that the data set does not have.
+    """
+
+    def __init__(self, dataset: Dataset, names: Sequence[str]) -> None:
+        self.dataset = dataset
+        self.names = names
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset.name}, {few(list(self.names))}"
+
+    @cached_property
+    def categories(self) -> Mapping[int, str]:
+        unknown = sorted(set(self.names) - set(self.dataset.categories.values()))
+        if unknown:
+            raise UserError(
+                f"{self.dataset.name}: has no category {unknown[0]!r}; "
+                f"{nearest(unknown[0], self.dataset.categories.values())}"
+            )
+        known = self.dataset.categories.items()
+        return {category: name for category, name in known if name in self.names}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> AnnotatedImage:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._of(self.dataset[self._places[index]])
+
+    def problems(self, decode: bool = False) -> Iterator[Problem]:
+        """See ``Dataset.problems``; of these images only."""
+        return check_items(self, decode)
+
+    def _of(self, image: AnnotatedImage) -> AnnotatedImage:
+        shown = tuple(i for i in image.instances if i.category in self.categories)
+        return replace(image, instances=shown)
+
+    @cached_property
+    def _places(self) -> list[int]:
+        places = range(len(self.dataset))
+        return [place for place in places if self._of(self.dataset[place]).instances]
 
 
 class Recategorised:

@@ -19,7 +19,7 @@ from instancefcn.labelling.rois import sampled
 class Labelling:
     """How proposals become labelled ones.
 
-    proposals: how many of the best are labelled; 300 in the paper (section 4.2). objectness: a
+    proposals: how many of the best are labelled; 300 in the paper (section 4.1). objectness: a
     score is the category's probability times this power of the proposal's score. overlap: of two
     masks of a category whose boxes have a higher IoU, the one with the lower score goes (0.3 in
     MNC). voting: a mask becomes the mean of those of its category whose boxes have at least this

@@ -16,7 +16,7 @@ POOLED = CELLS // 2
 
 class MncLabeller(Labeller):
     """Stage 3 of MNC (Dai et al., CVPR 2016, section 3.3), with which the InstanceFCN paper
-    classifies its proposals (section 4.2).
+    classifies its proposals (section 4.1).
 
     Features are pooled on the proposal's box, and the same weighted by its mask; each goes through
     a path of two fully connected layers of ``hidden`` units, and both together give the logits.

@@ -1,6 +1,6 @@
 """What a labeller learns from: the masks that the network finds, and the objects they are of.
 
-The second step of the paper's system (section 4.2): proposals are fixed, and a mask is of an
+The second step of the paper's system (section 4.1): proposals are fixed, and a mask is of an
 object's category if their IoU is at least 0.5. Objects are prepared in data workers; the masks are
 found in the step itself, by the network as it is.
 """
