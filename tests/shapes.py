@@ -96,7 +96,7 @@ def write_label_recipe(
     recipe = yaml.safe_load(write_recipe(folder, annotations).read_text())
     labeller = {
         "class_path": "instancefcn.labelling.mnc.MncLabeller",
-        "init_args": {"width": 16, "hidden": 32},
+        "init_args": {"reads": [0, 1], "width": 16, "hidden": 32},
     }
     recipe["network"] = {
         "class_path": "instancefcn.labelling.network.LabelledNetwork",

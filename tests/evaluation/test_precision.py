@@ -288,3 +288,9 @@ def test_a_mask_of_another_size_is_refused() -> None:
     small = encode(np.ones((3, 4), np.bool_))
     with pytest.raises(ValueError, match=rf"^1\.jpg: a proposal of 4 x 3 .* {WIDTH} x {HEIGHT}"):
         judge(annotated(), cats(small))
+
+
+def test_an_image_may_have_more_masks_than_a_byte_counts() -> None:
+    masks = [box(x, y, x + 1, y + 1) for y in range(20) for x in range(15)]
+    image = annotated(*((mask, CAT) for mask in masks), void=box(50, 50, 60, 60))
+    assert verdicts(image, *cats(*masks)) == [TRUE] * 300

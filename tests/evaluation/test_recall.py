@@ -384,3 +384,9 @@ def test_the_limit_of_a_thousand_is_obeyed() -> None:
     results = {1: scored(*[box(100, 100, 110, 110)] * 500, box(0, 0, 20, 20))}
     report = evaluate_recall([image], results)
     assert [report.average(count) for count in COUNTS] == [0, 0, 1]
+
+
+def test_an_image_may_have_more_objects_than_a_byte_counts() -> None:
+    """Which pycocotools' own areas of many masks cannot."""
+    masks = [box(x, y, x + 1, y + 1) for y in range(20) for x in range(15)]
+    assert recall_of(annotated(1, *masks), *masks).average(1000) == 1

@@ -12,13 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from builders import CATEGORIES, labelled_network, predictor_of, small_network
+from instancefcn.core.candidates import cell_boxes
 from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.inference.predictor import Predictor
-from instancefcn.inference.ranking import Selection
+from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import Sampling, sample
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.labelling.labels import Labelling
+from instancefcn.labelling.rois import Rois, mask_cells
 from predictions import NAMES
 from tiny_labeller import write_labelled_model
 
@@ -124,6 +126,25 @@ def test_a_click_finds_a_labelled_mask(image: NDArray[np.uint8]) -> None:
 
 
 # --- several looks, several images
+
+
+@torch.no_grad()
+def test_masks_are_read_from_the_input_that_showed_them(image: NDArray[np.uint8]) -> None:
+    """At a scale of 60 / 96, by the labeller on the encoder's maps of that input itself."""
+    network = labelled_network()
+    engine, sampling = TorchEngine(network), sample(image, 96, 240)
+    (candidates,) = engine.candidates([sampling], SELECTION)
+    proposals = ranked(candidates, HEIGHT, WIDTH, SELECTION)
+    boxes = cell_boxes(proposals.logits, proposals.windows, HEIGHT, WIDTH)
+    rois = Rois(
+        torch.zeros(len(boxes), dtype=torch.int64),
+        boxes * 96 / 60,
+        mask_cells(proposals.logits, proposals.windows, boxes),
+    )
+    expected = network.labeller(network.encode(sampling.to_input(engine.multiple)), rois)
+    logits = engine.label(proposals, candidates.looks)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(logits, logits[:1], rtol=0, atol=1e-3)
 
 
 def test_each_mask_is_read_from_the_look_that_found_it(image: NDArray[np.uint8]) -> None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from builders import Box, make_sample, random_rois, rectangles
 from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
 from instancefcn.core.look import Look
 from instancefcn.labelling.rois import CELLS, Rois, mask_cells
+from instancefcn.network.head import Term
 from instancefcn.training.rois import (
     BACKGROUND,
     IGNORED,
@@ -212,11 +212,10 @@ def test_what_is_drawn_follows_from_the_samples_seed() -> None:
 # --- which of them count
 
 
-def mined_of(losses: Sequence[float], labels: Sequence[int], image: Sequence[int]) -> list[float]:
+def mined_of(losses: Sequence[float], labels: Sequence[int], image: Sequence[int]) -> Term:
     rois: Rois = random_rois(image, 20, 20)
     per_image = RoiSampling(per_image=3)
-    counted: Tensor = mined(torch.tensor(losses), rois, torch.tensor(labels), per_image, 2)
-    return [round(loss, 3) for loss in counted.tolist()]
+    return mined(torch.tensor(losses), rois, torch.tensor(labels), per_image, 2)
 
 
 def test_the_hardest_of_the_background_counts() -> None:
@@ -224,12 +223,14 @@ def test_the_hardest_of_the_background_counts() -> None:
     losses = [0.1, 5.0, 0.4, 0.3, 0.9, 0.2, 7.0]
     labels = [20, 0, 0, 0, 0, 10, IGNORED]
     image = [0, 0, 0, 0, 1, 1, 1]
-    assert mined_of(losses, labels, image) == [0.1, 5.0, 0.4, 0.2, 0.9]
+    counted = mined_of(losses, labels, image)
+    torch.testing.assert_close(counted.total, torch.tensor([5.5, 1.1]))
+    assert counted.count.tolist() == [3, 2]
 
 
 def test_nothing_to_count() -> None:
-    assert mined_of([], [], []) == []
-    assert mined_of([3.0], [IGNORED], [1]) == []
+    assert mined_of([], [], []).count.tolist() == [0, 0]
+    assert mined_of([3.0], [IGNORED], [1]).mean() == 0
 
 
 @pytest.mark.parametrize(

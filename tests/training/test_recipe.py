@@ -24,6 +24,7 @@ from instancefcn.training.recipe import (
     recipe_help,
     shipped_recipes,
 )
+from recipe_steps import tiny_data
 from shapes import write_recipe, write_shapes
 
 
@@ -50,7 +51,9 @@ def save(read: ReadRecipe, path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["shapes", *shipped_recipes()])
 def test_the_copy_beside_a_run_is_the_same_recipe(name: str, recipe: Path, tmp_path: Path) -> None:
-    first = read_recipe(str(recipe) if name == "shapes" else name)
+    source = str(recipe) if name == "shapes" else name
+    # Of data that are there: those of a labeller are looked at for their categories.
+    first = read_recipe(source, tiny_data(tmp_path))
     copy = tmp_path / "copy.yaml"
     copy.write_text(first.text)
     second = read_recipe(str(copy))

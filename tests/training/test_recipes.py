@@ -16,8 +16,9 @@ from recipe_steps import SCRATCH, SMALL_CROPS, SMALL_IMAGES, check_header, check
 
 SMALL = {
     "general": [*SCRATCH, *SMALL_CROPS],
-    **dict.fromkeys(["finetune", "labels", "voc20"], SMALL_CROPS),
+    "finetune": SMALL_CROPS,
     "paper": SMALL_IMAGES,
+    **dict.fromkeys(["voc20", "labels"], SMALL_CROPS),
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 

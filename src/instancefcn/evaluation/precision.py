@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instancefcn.core.types import AnnotatedImage
-from instancefcn.evaluation.recall import judged
+from instancefcn.evaluation.recall import areas, judged
 from instancefcn.formats.coco.results import Results, ScoredMask, ranked
 
 Interpolation = Literal["11-point", "all-point"]
@@ -74,7 +74,7 @@ def judge(image: AnnotatedImage, found: Sequence[ScoredMask], count: int = COUNT
         of_mine = overlap[mine]
         verdicts[:, mine] = _verdicts(of_mine[:, same & ~crowds], of_mine[:, same & crowds])
     if image.void is not None:
-        verdicts[:, np.asarray(coco_mask.area(masks)) == 0] = IGNORED
+        verdicts[:, areas(masks) == 0] = IGNORED
     return Judgement(
         categories=labels,
         scores=np.array([mask.score for mask in best], np.float64),

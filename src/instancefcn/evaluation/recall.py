@@ -7,7 +7,7 @@ image does not grow with the number of its proposals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -64,7 +64,7 @@ def match(image: AnnotatedImage, proposals: Sequence[Rle]) -> Matches:
     found = judged(image, proposals)
     counting = [instance for instance in image.instances if not instance.crowd]
     objects = judged(image, [instance.mask for instance in counting])
-    area = np.asarray(coco_mask.area(objects))
+    area = areas(objects)
     counted = np.stack([(low <= area) & (area <= high) for low, high in AREAS.values()])
     iou = coco_mask.iou(found, objects, [0] * len(objects))
     overlap = np.reshape(iou, (len(proposals), len(objects)))
@@ -91,6 +91,11 @@ def judged(image: AnnotatedImage, masks: Sequence[Rle]) -> list[dict[str, object
         return segmentations
     rest = rle_to_coco(encode(~decode(image.void)))
     return [coco_mask.merge([mask, rest], intersect=True) for mask in segmentations]
+
+
+def areas(masks: Sequence[Mapping[str, object]]) -> NDArray[np.int64]:
+    """The pixels inside each of pycocotools' masks (n,). One by one: it fails on 256 at once."""
+    return np.array([coco_mask.area(mask) for mask in masks], np.int64)
 
 
 def _match(overlap: Floats, counted: NDArray[np.bool_]) -> NDArray[np.int32]:

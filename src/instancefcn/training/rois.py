@@ -18,6 +18,7 @@ from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import Sample
 from instancefcn.labelling.rois import CELLS, Rois, mask_cells, sampled
+from instancefcn.network.head import Term
 
 PIXELS = 4
 """Pixels along a cell of the grid on which masks and objects are compared."""
@@ -163,9 +164,9 @@ def on_grid(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
     return (sampled(logits, across, down) > 0).flatten(1).float()
 
 
-def mined(losses: Tensor, rois: Rois, labels: Tensor, sampling: RoiSampling, batch: int) -> Tensor:
-    """The losses (n,) that count: of each image all that show objects, and of its background the
-    hardest.
+def mined(losses: Tensor, rois: Rois, labels: Tensor, sampling: RoiSampling, batch: int) -> Term:
+    """The losses (n,) that count, image by image: of all masks that show objects, and of the
+    hardest of the background.
     """
     counted = []
     for image in range(batch):
@@ -173,5 +174,6 @@ def mined(losses: Tensor, rois: Rois, labels: Tensor, sampling: RoiSampling, bat
         shown = losses[mine & (labels > 0)]
         empty = losses[mine & (labels == BACKGROUND)]
         number = min(sampling.per_image - len(shown), len(empty))
-        counted += [shown, empty.topk(number).values]
-    return torch.cat(counted)
+        counted.append(torch.cat((shown, empty.topk(number).values)))
+    count = losses.new_tensor([len(of_image) for of_image in counted])
+    return Term(torch.stack([of_image.sum() for of_image in counted]), count)

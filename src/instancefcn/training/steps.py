@@ -61,8 +61,7 @@ class LabelStep(nn.Module):
             rois, labels = self._rois(encoded, images.shape[2:], targets())
         logits = self.network.labeller(encoded, rois).float()
         losses = F.cross_entropy(logits, labels, reduction="none", ignore_index=IGNORED)
-        counted = mined(losses, rois, labels, self.sampling, len(images))
-        return counted.sum()[None] / max(1, len(counted))  # 0 where nothing is judged
+        return mined(losses, rois, labels, self.sampling, len(images)).mean()[None]
 
     def _rois(
         self, encoded: Sequence[Tensor], size: Sequence[int], objects: Sequence[Objects]
