@@ -39,6 +39,20 @@ PARTS = ((0, 288), (224, 512))
 """Where the two halves of a photo of 512 pixels begin and end; they overlap."""
 
 
+def test_the_labels_of_photos_stay_what_they_are() -> None:
+    """A cat, a woman and no more of such a score; each label is one of VOC's categories."""
+    predictor = Predictor.from_pretrained("voc20")
+    assert len(predictor.categories) == 20
+    for photo, name, score in (
+        (skimage.data.chelsea(), "cat", 0.81),
+        (skimage.data.astronaut(), "person", 0.78),
+    ):
+        found = predictor(photo)
+        assert found.names[0] == name
+        torch.testing.assert_close(found.scores[0], torch.tensor(score), rtol=0, atol=0.03)
+        assert float(found.scores[1]) < 0.5
+
+
 class OfHalves(Predictor):
     """Looks at two overlapping halves of an image, each in its own size."""
 
