@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
     )
     write_section(arguments.page, "label-accuracy", text)
-    summary = f"{markdown_table(HEADER, [*rows[:1], *published[-2:]])}\n\n`make accuracy`, {stamp}"
+    summary = f"{markdown_table(HEADER, rows[:1])}\n\n`make accuracy`, {stamp}"
     for page in arguments.summaries:
         write_section(page, "labels", summary)
     print(text)

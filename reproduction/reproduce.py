@@ -27,7 +27,7 @@ from experiments import (
     run_of,
     timed,
 )
-from instancefcn.apps.selective_search import Task, ids_for, search, search_images
+from instancefcn.baselines.searching import Task, search, search_images
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import AnnotatedImage, Rle
 from instancefcn.data.dataset import Dataset
@@ -35,7 +35,7 @@ from instancefcn.evaluation.measuring import find
 from instancefcn.evaluation.plots import plot_average, plot_recall
 from instancefcn.evaluation.recall import COUNTS, RecallReport, summarize
 from instancefcn.formats.coco.results import read_results
-from instancefcn.formats.coco.writing import write_results
+from instancefcn.formats.coco.writing import ids_for, write_results
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.torch_engine import TorchEngine
 from measuring import Measured, measured, seconds_each, slug

@@ -71,6 +71,13 @@ def test_a_first_data_set_that_cannot_be_read_is_told_in_one_line(tmp_path: Path
     assert "\n" not in str(error.value)
 
 
+def test_no_data_set_at_all_is_told_in_one_line(tmp_path: Path) -> None:
+    recipe = write_label_recipe(tmp_path, write_shapes(tmp_path, images=1))
+    with pytest.raises(UserError, match="name those that the labeller tells apart") as error:
+        read_recipe(str(recipe), ["--train", "[]"])
+    assert "\n" not in str(error.value)
+
+
 def test_a_first_data_set_without_names_is_told_in_one_line(tmp_path: Path) -> None:
     annotations = write_shapes(tmp_path, images=1)
     content = json.loads(annotations.read_text())

@@ -155,6 +155,10 @@ def model_method(
         trust=trusted(arguments),
         labels=arguments.labels,
     )
+    if predictor.labels:
+        most = predictor.settings.labelling.top
+        words = f"recall is of its labelled masks, at most {most:,} an image"
+        print(f"{name}: {words}; --no-labels measures its masks alone", file=sys.stderr)
 
     def method(images: Iterable[Path]) -> Iterator[Sequence[ScoredMask]]:
         for place, proposals in enumerate(predictor.stream(images)):

@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("paths", nargs="+", metavar="PATH", help="an image, a folder or a pattern")
     add("--output", type=Path, required=True, metavar="DIR", help="where the files go")
     add("--model", default="general", metavar="NAME|FILE", help="default: %(default)s")
-    add("--top", type=count, metavar="N", help="masks an image, default: the model's (1000)")
-    add("--min-score", type=share, metavar="P", help="no masks below, 0 to 1, default: 0")
+    add("--top", type=count, metavar="N", help="masks an image, default: the model's")
+    add("--min-score", type=share, metavar="P", help="no masks below, 0 to 1, default: the model's")
     add(
         "--sides",
         type=count,
@@ -163,14 +163,15 @@ def _with_limits(predictor: Predictor, arguments: argparse.Namespace) -> Predict
 def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -> Mapping[str, Any]:
     """What the masks depend on, by the options that change it."""
     selection = asdict(predictor.settings.selection)
+    labelling = asdict(predictor.settings.labelling)
     return {
         "version": version("instancefcn"),
         "--model": digest_of(find_model(model)),
         "--sides": predictor.settings.sides,
-        "--min-score": selection.pop("min_score"),
-        "--top": selection,
+        "--min-score": [selection.pop("min_score"), labelling.pop("min_score")],
+        "--top": [selection, labelling.pop("top")],
         "set of labels": categories,
-        "way of labelling": asdict(predictor.settings.labelling),
+        "way of labelling": labelling,
     }
 
 

@@ -48,7 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = {source: folder / f"{source.stem}.png" for source in to_sources(found.images)}
     require_apart(pictures.values(), found.images)
     trust = trusted(arguments)
-    predictor = Predictor.from_pretrained(arguments.model, device=arguments.device, trust=trust)
+    predictor = Predictor.from_pretrained(
+        arguments.model, device=arguments.device, trust=trust, labels=False
+    )
     ks = parts_of_levels(predictor, arguments.model)
     _check_level(arguments.level, len(ks))
     fcn = _fcn(arguments, predictor)

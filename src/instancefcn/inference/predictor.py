@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -97,14 +98,17 @@ class Predictor:
     def with_selection(self, **changes: Any) -> Predictor:
         """The same predictor, some values of its ``Selection`` changed."""
         selection = replace(self.settings.selection, **changes)
-        settings = replace(self.settings, selection=selection)
-        return Predictor(self.engine, settings, self.batch, labels=self.labels)
+        return self._with(replace(self.settings, selection=selection))
 
     def with_labelling(self, **changes: Any) -> Predictor:
         """The same predictor, some values of its ``Labelling`` changed."""
         labelling = replace(self.settings.labelling, **changes)
-        settings = replace(self.settings, labelling=labelling)
-        return Predictor(self.engine, settings, self.batch, labels=self.labels)
+        return self._with(replace(self.settings, labelling=labelling))
+
+    def _with(self, settings: Inference) -> Predictor:
+        other = copy(self)
+        other.settings, other._clicked = settings, None
+        return other
 
     @property
     def categories(self) -> Mapping[int, str]:

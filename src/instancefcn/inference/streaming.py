@@ -37,6 +37,7 @@ def outcomes(
             found = iter(together(propose, whole))
             for image, pixels in taken:
                 yield image, pixels if isinstance(pixels, Exception) else next(found)
+            del taken, whole, found  # a batch of large photos, while the next one is awaited
 
 
 def read_ahead(

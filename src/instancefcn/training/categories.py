@@ -24,6 +24,8 @@ def fill_categories(
     wanted = f"{LabelledNetwork.__module__}.{LabelledNetwork.__qualname__}"
     if typed.network.class_path != wanted or typed.network.init_args.categories:
         return
+    if not values.get("train"):
+        return  # the recipe itself says so
     parser = plain_parser()
     parser.add_argument("--train", type=list[Dataset])
     first = {"train": values["train"][:1]}

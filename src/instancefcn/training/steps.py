@@ -14,7 +14,7 @@ from instancefcn.inference.windows import candidates_of
 from instancefcn.labelling.network import LabelledNetwork
 from instancefcn.labelling.rois import Rois, joined
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.training.rois import IGNORED, Objects, RoiSampling, drawn_rois, mined
+from instancefcn.training.rois import Objects, RoiSampling, drawn_rois, mined
 
 
 class TrainingStep(nn.Module):
@@ -60,7 +60,7 @@ class LabelStep(nn.Module):
             encoded = self.network.encode(as_input(images))
             rois, labels = self._rois(encoded, images.shape[2:], targets())
         logits = self.network.labeller(encoded, rois).float()
-        losses = F.cross_entropy(logits, labels, reduction="none", ignore_index=IGNORED)
+        losses = F.cross_entropy(logits, labels, reduction="none")
         return mined(losses, rois, labels, self.sampling, len(images)).mean()[None]
 
     def _rois(

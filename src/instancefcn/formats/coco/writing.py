@@ -19,6 +19,7 @@ from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
 from instancefcn.core.types import Rle
+from instancefcn.data.dataset import Dataset
 from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import read_tables
 from instancefcn.formats.coco.records import ImageEntry, to_image
@@ -130,6 +131,13 @@ def write_results(path: Path | str, results: Results, ids: Mapping[int, int] | N
             for record in records(image_id, ranked(proposals), ids):
                 listed.append(record)
         file.write(b"\n]\n")
+
+
+def ids_for(dataset: Dataset) -> Mapping[int, int]:
+    """What results for a data set call masks that nobody labelled: COCO's own tools count a result
+    of a category that the data set has not as a miss, even where they ignore categories.
+    """
+    return dict.fromkeys(CLASS_AGNOSTIC, min(dataset.categories, default=1))
 
 
 def records(
