@@ -55,10 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
     folder = own.output or Path("runs") / Path(arguments.recipe).stem
     fabric = to_fabric(own.accelerator, own.devices, read.recipe.precision)
     fabric.launch()
-    with ends_of_others_told():
-        first_alone(partial(prepare, read, folder), fabric)
-        watch(read, folder, fabric)
-        part(fabric)
+    try:
+        with ends_of_others_told():
+            first_alone(partial(prepare, read, folder), fabric)
+            watch(read, folder, fabric)
+            fabric.barrier()  # processes end together
+    finally:
+        leave_the_others()
     return 0
 
 
@@ -90,11 +93,10 @@ def to_options(recipe: str) -> argparse.ArgumentParser:
     return options
 
 
-def part(fabric: Fabric) -> None:
-    """End processes together. One that exits while others still talk to it can abort: gloo's
-    threads outlive the interpreter.
+def leave_the_others() -> None:
+    """End this process's part of the group, however it ended. Else the interpreter may abort:
+    gloo's threads outlive it.
     """
-    fabric.barrier()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
