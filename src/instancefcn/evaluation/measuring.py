@@ -97,9 +97,11 @@ def measured(
     """
     matches, judgements, by_coco, labelled = [], [], [], False
     for image, masks in found:
-        labelled = labelled or any(mask.category in categories for mask in masks)
+        counting = any(mask.category in categories for mask in masks)
+        labelled = labelled or counting
         matches.append(match(image, [mask.mask for mask in masks[: max(COUNTS)]]))
-        judgements.append(judge(image, masks))
+        # What is of none of the categories plays no part in precision, and takes as long to judge.
+        judgements.append(judge(image, masks if counting else ()))
         by_coco.append(judge_by_coco(image, masks, categories))
     if not labelled:
         return Measured(summarize(matches), None)

@@ -25,7 +25,7 @@ from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import ranked
 from instancefcn.inference.torch_engine import TorchEngine
 from instancefcn.inference.windows import candidates_of
-from instancefcn.network.fcn import Branch, InstanceFCN
+from instancefcn.network.fcn import Branch
 from instancefcn.network.heads import ScoreMapHead
 
 MOST = 4
@@ -137,7 +137,7 @@ def parts_of_levels(predictor: Predictor, name: str) -> list[int]:
     """
     ks = [
         _parts(branch, name)
-        for branch in _branches(_engine(predictor).network)
+        for branch in _engine(predictor).network.all_branches()
         for _ in branch.pairs
     ]
     return ks * len(predictor.settings.sides)
@@ -204,10 +204,6 @@ def _engine(predictor: Predictor) -> TorchEngine:
             "`instancefcn train`, or one that ships"
         )
     return predictor.engine
-
-
-def _branches(network: InstanceFCN) -> list[Branch]:
-    return [branch for branch in network.branches if isinstance(branch, Branch)]
 
 
 def _parts(branch: Branch, name: str) -> int:

@@ -51,7 +51,7 @@ class Inference:
         parser.add_class_arguments(cls)
         try:
             read = parser.instantiate(parse(parser, values, get_type_hints(cls), (), source))
-            return cls(read.sides, read.selection, read.longest, read.labelling)
+            return cls(**{name: read[name] for name in cls.__dataclass_fields__})
         except UserError as error:
             reason = str(error).removeprefix(f"{source}: ")
             raise UserError(

@@ -12,7 +12,7 @@ from torchvision.ops import batched_nms, box_iou
 from instancefcn.core.candidates import cell_boxes
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
-from instancefcn.labelling.rois import sampled
+from instancefcn.labelling.rois import at_places
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,7 @@ def _mean(voters: Proposals, window: Tensor, shares: Tensor, chosen: Tensor) -> 
     places = (torch.arange(m) + 0.5) / m
     size = window[2:] - window[:2]
     x, y = window[0] + places * size[0], window[1] + places * size[1]
-    spans = voters.windows[chosen]
-    side = spans[:, 2:] - spans[:, :2]
-    across = (x - spans[:, :1]) / side[:, :1] * 2 - 1
-    down = (y - spans[:, 1:2]) / side[:, 1:] * 2 - 1
-    probability = sampled(voters.logits[chosen].sigmoid(), across, down)
+    logits, windows = voters.logits[chosen], voters.windows[chosen]
+    probability = at_places(logits.sigmoid(), windows, x[None], y[None])
     mean = (probability * shares[:, None, None]).sum(0) / shares.sum()
     return torch.logit(mean, eps=1e-6)

@@ -25,7 +25,7 @@ class LabelledNetwork(InstanceFCN):
     def __init__(
         self, network: InstanceFCN, labeller: MakeLabeller, categories: Mapping[int, str]
     ) -> None:
-        super().__init__(network.backbone, [*network._branches()])
+        super().__init__(network.backbone, network.all_branches())
         _check(categories)
         self.categories = dict(sorted(categories.items()))
         backbone = self.backbone

@@ -51,7 +51,7 @@ class Rois:
         The same as torchvision's roi_align with one sample a cell, as products of matrices: its
         backward pass on a CPU takes ten times as long.
         """
-        x, y = (self._centres(axis) / stride - 0.5 for axis in (0, 1))
+        x, y = (centres(self.boxes, axis) / stride - 0.5 for axis in (0, 1))
         height, width = features.shape[2:]
         parts = []
         for image in range(len(features)):
@@ -62,12 +62,6 @@ class Rois:
             parts.append(torch.einsum("nicw,njw->ncij", rows, across))
         order = self.image.argsort(stable=True)
         return torch.cat(parts)[order.argsort()]
-
-    def _centres(self, axis: int) -> Tensor:
-        """Of the cells along x (0) or y (1), in pixels: (n, CELLS)."""
-        first, last = self.boxes[:, axis, None], self.boxes[:, axis + 2, None]
-        cell = (torch.arange(CELLS, device=first.device) + 0.5) / CELLS
-        return first + (last - first) * cell
 
 
 def between(places: Tensor, size: int) -> Tensor:
@@ -102,12 +96,24 @@ def mask_cells(logits: Tensor, windows: Tensor, boxes: Tensor) -> Tensor:
     """The masks (n, CELLS, CELLS), in 0..1, of logits (n, m, m) of windows (n, 4) in their boxes
     (n, 4): the probability at the centre of each of the box's cells, 0 outside the window.
     """
-    centres = (torch.arange(CELLS, device=boxes.device) + 0.5) / CELLS
-    first, size = boxes[:, None, :2], boxes[:, None, 2:] - boxes[:, None, :2]
-    places = first + centres[None, :, None] * size  # (n, CELLS, 2): x along columns, y along rows
-    inside = (places - windows[:, None, :2]) / (windows[:, None, 2:] - windows[:, None, :2])
-    across, down = (inside * 2 - 1).unbind(2)
-    return sampled(logits.sigmoid(), across, down)
+    return at_places(logits.sigmoid(), windows, centres(boxes, 0), centres(boxes, 1))
+
+
+def centres(boxes: Tensor, axis: int) -> Tensor:
+    """Of the cells of boxes (n, 4) along x (0) or y (1), in pixels: (n, CELLS)."""
+    first, last = boxes[:, axis, None], boxes[:, axis + 2, None]
+    return first + (last - first) * ((torch.arange(CELLS, device=boxes.device) + 0.5) / CELLS)
+
+
+def at_places(maps: Tensor, windows: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Maps (n, m, m) of windows (n, 4) at places in pixels, 0 outside: (n, rows, columns).
+
+    x (n or 1, columns), y (n or 1, rows).
+    """
+    size = windows[:, 2:] - windows[:, :2]
+    across = (x - windows[:, :1]) / size[:, :1] * 2 - 1
+    down = (y - windows[:, 1:2]) / size[:, 1:] * 2 - 1
+    return sampled(maps, across, down)
 
 
 def sampled(maps: Tensor, across: Tensor, down: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -111,18 +111,18 @@ class InstanceFCN(nn.Module):
         strides = self.backbone.strides
         return [
             level
-            for branch in self._branches()
+            for branch in self.all_branches()
             for level in branch(features, branch.layouts(strides))
         ]
 
     def layouts(self) -> list[Layout]:
         """How the windows of each level lie over an input; numbers only."""
         strides = self.backbone.strides
-        return [layout for branch in self._branches() for layout in branch.layouts(strides)]
+        return [layout for branch in self.all_branches() for layout in branch.layouts(strides)]
 
     def heads(self) -> list[list[Head]]:
         """The heads of each level."""
-        return [branch.all_heads() for branch in self._branches() for _ in branch.pairs]
+        return [branch.all_heads() for branch in self.all_branches() for _ in branch.pairs]
 
     def target_makers(self) -> list[list[MakeTargets]]:
         """What makes the targets of each level's heads; plain functions, for data workers."""
@@ -142,8 +142,9 @@ class InstanceFCN(nn.Module):
         """The names of ``losses``, in order."""
         return list(dict.fromkeys(head.name for heads in self.heads() for head in heads))
 
-    def _branches(self) -> Iterator[Branch]:
-        return (branch for branch in self.branches if isinstance(branch, Branch))
+    def all_branches(self) -> list[Branch]:
+        """The branches, in order."""
+        return [branch for branch in self.branches if isinstance(branch, Branch)]
 
 
 def _check(branch: Branch, strides: Sequence[int]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, get_type_hints
+from typing import Any
 
 from jsonargparse import Namespace
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.words import counted
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.subsets import Recategorised, few
 from instancefcn.labelling.network import LabelledNetwork
@@ -30,13 +31,9 @@ def fill_categories(
     parser.add_argument("--train", type=list[Dataset])
     first = {"train": values["train"][:1]}
     train: list[Dataset] = parser.instantiate(
-        parse(parser, first, {"train": get_type_hints(_Train)["train"]}, trust, source)
+        parse(parser, first, {"train": list[Dataset]}, trust, source)
     ).train
     typed.network.init_args.categories = dict(train[0].categories)
-
-
-class _Train:
-    train: list[Dataset]
 
 
 def to_train_on(network: InstanceFCN, datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -66,5 +63,6 @@ def require_shown(network: InstanceFCN, datasets: Sequence[Dataset]) -> str | No
     names = [network.categories[category] for category in sorted(left)]
     if len(names) == len(network.categories):
         raise UserError("the data sets show no object of any category; give images with objects")
-    number = "1 category has" if len(names) == 1 else f"{len(names)} categories have"
-    return f"{number} no object to learn from, and will not be found: {few(names)}"
+    number = counted(len(names), "category", "categories")
+    verb = "has" if len(names) == 1 else "have"
+    return f"{number} {verb} no object to learn from, and will not be found: {few(names)}"

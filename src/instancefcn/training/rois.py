@@ -17,7 +17,7 @@ from torch import Tensor
 from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
 from instancefcn.core.types import Sample
-from instancefcn.labelling.rois import CELLS, Rois, mask_cells, sampled
+from instancefcn.labelling.rois import CELLS, Rois, at_places, mask_cells
 from instancefcn.network.head import Term
 
 PIXELS = 4
@@ -82,28 +82,31 @@ class Objects:
 def objects_of(sample: Sample, places: Mapping[int, int]) -> Objects:
     """The objects of a sample; ``places``: the label of each category."""
     kept = (~sample.crowds).nonzero()[:, 0]
-    boxes, masks = sample.boxes[kept], sample.masks[kept].float()
-    rows = [_cells(mask, box) for mask, box in zip(masks, boxes, strict=True)]
+    boxes, masks = sample.boxes[kept], sample.masks[kept]
+    cells = [_cells(mask, box) for mask, box in zip(masks, boxes, strict=True)]
+    unjudged = _pooled(sample.unjudged)
+    # One by one: hundreds of masks as floats at full size are hundreds of MB.
+    covered = [_pooled(mask) >= 0.5 for mask in masks]
     return Objects(
         torch.tensor([places[c] for c in sample.categories[kept].tolist()], dtype=torch.int64),
-        (_pooled(masks) >= 0.5).float(),
-        (_pooled(sample.unjudged[None].float())[0] < 0.5).float(),
+        torch.stack(covered).float() if covered else torch.zeros(0, *unjudged.shape),
+        (unjudged < 0.5).float(),
         boxes,
-        torch.stack(rows) if rows else torch.zeros(0, CELLS, CELLS),
+        torch.stack(cells) if cells else torch.zeros(0, CELLS, CELLS),
         sample.seed,
     )
 
 
-def _pooled(masks: Tensor) -> Tensor:
-    """(n, H, W) -> how much of each cell of the grid is covered; sides are made up at the end."""
-    height, width = masks.shape[1:]
-    made_up = F.pad(masks, (0, -width % PIXELS, 0, -height % PIXELS))
-    return F.avg_pool2d(made_up[:, None], PIXELS)[:, 0]  # three dimensions may not be empty
+def _pooled(mask: Tensor) -> Tensor:
+    """(H, W) bool -> how much of each cell of the grid is covered; sides are made up at the end."""
+    height, width = mask.shape
+    made_up = F.pad(mask.float(), (0, -width % PIXELS, 0, -height % PIXELS))
+    return F.avg_pool2d(made_up[None], PIXELS)[0]
 
 
 def _cells(mask: Tensor, box: Tensor) -> Tensor:
     x0, y0, x1, y1 = (int(side) for side in box)
-    cells: Tensor = F.adaptive_avg_pool2d(mask[None, y0:y1, x0:x1], CELLS)[0]
+    cells: Tensor = F.adaptive_avg_pool2d(mask[None, y0:y1, x0:x1].float(), CELLS)[0]
     return cells
 
 
@@ -158,10 +161,7 @@ def on_grid(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
     centres of the cells of a grid of ``PIXELS``.
     """
     x, y = ((torch.arange(n, device=windows.device) + 0.5) * PIXELS for n in (width, height))
-    size = windows[:, 2:] - windows[:, :2]
-    across = (x - windows[:, :1]) / size[:, :1] * 2 - 1
-    down = (y - windows[:, 1:2]) / size[:, 1:] * 2 - 1
-    return (sampled(logits, across, down) > 0).flatten(1).float()
+    return (at_places(logits, windows, x[None], y[None]) > 0).flatten(1).float()
 
 
 def mined(losses: Tensor, rois: Rois, labels: Tensor, sampling: RoiSampling, batch: int) -> Term:
