@@ -42,7 +42,9 @@ def check_header(path: Path, name: str) -> None:
 def check_step(source: str, options: Sequence[str], folder: Path) -> None:
     """Training asks for deterministic algorithms; other tests need not, so that is undone."""
     recipe = read_recipe(source, [*options, "--steps", "1", "--batch", "2"]).recipe
-    learning = [p for group in parameter_groups(recipe.network) for p in group["params"]]
+    learning = [
+        p for group in parameter_groups(recipe.network, recipe.joint) for p in group["params"]
+    ]
     before = [parameter.clone() for parameter in learning]
     fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
     try:

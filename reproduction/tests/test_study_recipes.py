@@ -11,7 +11,7 @@ import pytest
 from experiments import CATEGORIES, EXPERIMENTS, LABELLERS, RECIPES
 from instancefcn.data.subsets import Every
 from instancefcn.formats.voc import VocDataset
-from instancefcn.training.recipe import read_recipe
+from instancefcn.training.recipe import merged_values, read_recipe
 from recipe_steps import (
     SCRATCH,
     SMALL_CROPS,
@@ -111,8 +111,9 @@ def test_over_boxes_and_over_masks_differ_in_that_only() -> None:
     assert changed == {f"{NETWORK}.labeller.init_args.over": ("mask", "box")}
 
 
-def test_labels_are_learnt_as_those_of_the_model_that_ships() -> None:
-    """But for the number of steps and what goes with it."""
-    changed = differences(path_of("label-mnc"), "voc20")
+def test_labels_are_learnt_as_a_user_learns_them() -> None:
+    """But for the data, the number of steps and the size of samples, and what goes with these."""
+    one, two = (merged_values(name, (), name) for name in (path_of("label-mnc"), "labels"))
+    data = {"train", "evaluate", "augmentation", "inference"}
     steps = {"schedule", "steps", "decay_average", "evaluate_every", "evaluate_images"}
-    assert {path.split(".")[1] for path in changed} <= steps
+    assert {name for name in one | two if one.get(name) != two.get(name)} <= data | steps

@@ -121,7 +121,7 @@ def test_a_labeller_that_does_not_fit_is_told_in_one_line(
 
 
 def test_a_start_from_general_leaves_the_labeller_as_it_was() -> None:
-    recipe = read_recipe("voc20", ["--network.categories", '{"1": "cat", "2": "dog"}']).recipe
+    recipe = read_recipe("labels", ["--network.categories", '{"1": "cat", "2": "dog"}']).recipe
     before = {name: weight.clone() for name, weight in recipe.network.state_dict().items()}
     load_start(recipe.network, "general")
     general = load_model("general").network.state_dict()

@@ -44,7 +44,7 @@ def test_missing_weights_are_found_before_missing_data(
     options: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--data", str(tmp_path), "--weights", str(tmp_path), "--output", str(tmp_path / "run")]
-    assert main(["train", "general", *words, *options]) == 2
+    assert main(["train", "general-first", *words, *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line
     assert ";" in line

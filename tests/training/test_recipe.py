@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -252,12 +253,12 @@ PYRAMID = "instancefcn.network.presets.PyramidNetwork"
         (["--augmentation", CROPS, "--augmentation.size", "-5"], "size: -5 pixels"),
         (["--augmentation", CROPS, "--augmentation.jitter", "0"], "jitter: 0.0"),
         (["--network", PYRAMID, "--network.k", "-1"], "k: -1 parts along a window"),
-        (["--network", PYRAMID, "--network.sizes", "[21]"], "1 sizes, 2 maps and 2 centres"),
+        (["--network", PYRAMID, "--network.sizes", "[21]"], "1 sizes, 5 maps and 5 centres"),
         (["--pretrained", "${data"], "${data is unknown"),
         (["--train", "[]"], "no data set to train on"),
         (["--network", "null"], "network"),
         (["--inference", "{sides: [64], selection: null}"], "null for Selection; leave it out"),
-        (["--network", PYRAMID, "--network.sizes", f"{[21] * 33}"], "33 sizes, 2 maps"),
+        (["--network", PYRAMID, "--network.sizes", f"{[21] * 33}"], "33 sizes, 5 maps"),
     ],
 )
 def test_a_value_out_of_range_is_one_line(line: list[str], reason: str) -> None:
@@ -316,6 +317,25 @@ def test_windows_of_another_size_share_the_weights(recipe: Path, tmp_path: Path)
     weights = load_model(model).network.state_dict()
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
+
+
+def test_further_branches_start_as_the_last_one(recipe: Path, tmp_path: Path) -> None:
+    model = save(read_recipe(str(recipe), ["--seed", "1"]), tmp_path / "model.safetensors")
+    content = yaml.safe_load(recipe.read_text())
+    content["network"]["init_args"] |= {
+        "sizes": [5, 9, 11],
+        "maps": [[0]] * 3,
+        "centres": [[0]] * 3,
+    }
+    more = tmp_path / "more.yaml"
+    more.write_text(yaml.safe_dump(content))
+    network = read_recipe(str(more)).recipe.network
+    load_start(network, model)
+    weights = load_model(model).network.state_dict()
+    last = max(name.split(".")[1] for name in weights if name.startswith("branches."))
+    for name, tensor in network.state_dict().items():
+        known = name if name in weights else re.sub(r"branches\.\d+", f"branches.{last}", name)
+        assert torch.equal(tensor, weights[known]), name
 
 
 def test_another_network_is_refused(recipe: Path, tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from instancefcn.training.recipe import Recipe, read_recipe, shipped_recipes
 from recipe_steps import SCRATCH, SMALL_CROPS, SMALL_IMAGES, check_header, check_step, tiny_data
 
 SMALL = {
-    "general": [*SCRATCH, *SMALL_CROPS],
-    "finetune": SMALL_CROPS,
+    "general-first": [*SCRATCH, *SMALL_CROPS],
+    "general": ["--start", "null", *SMALL_CROPS],
+    "voc20": ["--start", "null", *SMALL_CROPS],
+    **dict.fromkeys(["finetune", "labels"], SMALL_CROPS),
     "paper": SMALL_IMAGES,
-    **dict.fromkeys(["voc20", "labels"], SMALL_CROPS),
 }
 """What makes a recipe's step small. A recipe without an entry fails here: give it one."""
 

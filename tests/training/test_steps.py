@@ -1,10 +1,11 @@
-"""The step of a labeller: it learns, the network that finds the masks does not."""
+"""The steps of a labeller: alone, with a network that stays as it is, and jointly with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,12 @@ from builders import labelled_network, make_sample
 from instancefcn.core.tensors import read_tensors
 from instancefcn.inference.ranking import Selection
 from instancefcn.labelling.network import is_labeller
-from instancefcn.training.batches import Batch, CollateObjects
+from instancefcn.training.batches import Batch, Collate, CollateJoint, CollateObjects
 from instancefcn.training.loop import CHECKPOINT, train
 from instancefcn.training.recipe import Recipe, read_recipe
 from instancefcn.training.rois import Objects, RoiSampling
-from instancefcn.training.steps import LabelStep
+from instancefcn.training.steps import JointStep, LabelStep, TrainingStep
+from instancefcn.training.targets import Matching, WindowSampling
 from shapes import write_label_recipe, write_shapes
 
 PLACES = {1: 1, 2: 2}
@@ -92,6 +94,50 @@ def test_samples_of_two_sizes_are_two_batches() -> None:
     assert objects.judged.sum() == 15 * 8, "of the column that is made up for the most part, none"
 
 
+# --- both at once
+
+
+def joint_batch() -> tuple[Batch[Any], int]:
+    network = labelled_network()
+    levels = Collate.of(network, Matching(), WindowSampling(positives_per_image=8))
+    (batch,) = CollateJoint(levels, CollateObjects(32, PLACES))(SAMPLES)
+    return batch, len(network.layouts())
+
+
+def joint_step() -> JointStep:
+    torch.manual_seed(0)
+    return JointStep(labelled_network(), Selection(windows_per_side=100, top=50), RoiSampling())
+
+
+def test_the_joint_terms_are_those_of_both_steps() -> None:
+    learning = joint_step().eval()
+    batch, levels = joint_batch()
+    terms = learning(batch.images, lambda: batch.targets)
+    assert learning.names() == ["mask", "objectness", "label"]
+    masks = TrainingStep(learning.network)(batch.images, lambda: batch.targets[:levels])
+    alone = LabelStep(learning.network, learning.selection, learning.sampling)
+    label = alone(batch.images, lambda: batch.targets[levels:])
+    torch.testing.assert_close(terms, torch.cat((masks, label)))
+
+
+def test_jointly_the_labels_reach_the_encoder_but_not_the_masks() -> None:
+    """A label says nothing of how a mask should be drawn."""
+    learning = joint_step()
+    batch, _ = joint_batch()
+    terms = learning(batch.images, lambda: batch.targets)
+    terms[-1].backward(retain_graph=True)
+    reached = {name: p.grad is not None and bool(p.grad.any()) for name, p in named(learning)}
+    assert all(reached[name] for name in reached if is_labeller(name))
+    assert any(reached[name] for name in reached if name.startswith("backbone.encoder"))
+    assert not any(reached[name] for name in reached if name.startswith("branches"))
+    terms.sum().backward()
+    assert all(p.grad is not None for name, p in named(learning) if name.startswith("branches"))
+
+
+def named(step: JointStep) -> list[tuple[str, Tensor]]:
+    return list(step.network.named_parameters())
+
+
 # --- a run
 
 STEPS = 4
@@ -119,6 +165,17 @@ def test_a_run_changes_the_labeller_only(recipe_file: Path, tmp_path: Path) -> N
     for network in (learning.network, shipped):
         for name, value in network.state_dict().items():
             assert torch.equal(value, before[name]) != is_labeller(name), name
+
+
+def test_a_joint_run_changes_both(recipe_file: Path, tmp_path: Path) -> None:
+    options = ["--steps", "2", "--batch", "2", "--workers", "0", "--joint", "true"]
+    learning = read_recipe(str(recipe_file), options).recipe
+    before = {name: value.clone() for name, value in learning.network.state_dict().items()}
+    *_, (step, _) = train(learning, tmp_path, fabric())
+    assert list(step.terms) == ["mask", "objectness", "label"]
+    for name, value in learning.network.state_dict().items():
+        if name.startswith(("backbone.encoder", "branches", "labeller")):
+            assert not torch.equal(value, before[name]), name
 
 
 def test_a_run_that_was_stopped_goes_on_with_the_same_bits(

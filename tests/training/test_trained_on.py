@@ -35,6 +35,16 @@ def test_what_goes_on_from_general_was_trained_on_its_images_too(options: list[s
     assert names(recipe) == [*before, recipe.train[0].name]
 
 
+def test_a_set_that_the_start_knows_is_listed_once(options: list[str], tmp_path: Path) -> None:
+    first = read_recipe("finetune", [*options, "--start", "null"]).recipe
+    general = load_model("general")
+    card = {**general.card, "trained_on": trained_on(first, Fabric(accelerator="cpu", devices=1))}
+    model = tmp_path / "first.safetensors"
+    Model(general.network, general.description, general.inference, card).save(model)
+    again = read_recipe("finetune", [*options, "--start", str(model)]).recipe
+    assert names(again) == [first.train[0].name]
+
+
 def test_what_starts_anew_lists_its_own(options: list[str]) -> None:
     recipe = read_recipe("finetune", [*options, "--start", "null"]).recipe
     assert names(recipe) == [recipe.train[0].name]

@@ -67,9 +67,9 @@ class PyramidNetwork(InstanceFCN):
         encoder: str = "tf_efficientnet_lite0",
         channels: int = 96,
         k: int = 5,
-        sizes: Sequence[int] = (21, 41),
-        maps: Sequence[Sequence[int]] = ((0,), (0, 1, 2)),
-        centres: Sequence[Sequence[int]] = ((1,), (1, 2, 3)),
+        sizes: Sequence[int] = (21, 41, 29, 57, 81),
+        maps: Sequence[Sequence[int]] = ((0,), (0, 1), (0,), (0, 1, 2), (1,)),
+        centres: Sequence[Sequence[int]] = ((1,), (1, 2), (1,), (1, 2, 3), (3,)),
         prior: float = 0.01,
     ) -> None:
         if not len(sizes) == len(maps) == len(centres) <= MOST_SIZES:

@@ -101,6 +101,20 @@ class CollateObjects:
         ]
 
 
+@dataclass(frozen=True)
+class CollateJoint:
+    """Both: the targets of each level, then the objects of each image."""
+
+    levels: Collate
+    objects: CollateObjects
+
+    def __call__(self, samples: Sequence[Sample]) -> list[Batch[Targets | Objects]]:
+        return [
+            Batch(one.images, (*one.targets, *other.targets))
+            for one, other in zip(self.levels(samples), self.objects(samples), strict=True)
+        ]
+
+
 def padded(sample: Sample, multiple: int) -> Sample:
     """A sample whose sides are made up to a multiple at the right and the bottom.
 

@@ -21,11 +21,11 @@ from instancefcn.data.workers import load
 from instancefcn.labelling.network import LabelledNetwork, is_labeller
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.models import differing, read_weights
-from instancefcn.training.batches import Batch, Collate, CollateObjects
+from instancefcn.training.batches import Batch, Collate, CollateJoint, CollateObjects
 from instancefcn.training.categories import to_train_on
 from instancefcn.training.checkpoint import TrainingState
 from instancefcn.training.recipe import Recipe
-from instancefcn.training.steps import LabelStep, TrainingStep
+from instancefcn.training.steps import JointStep, LabelStep, TrainingStep
 
 with extra("train"):
     from lightning_fabric import Fabric
@@ -57,12 +57,14 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     how many processes share a batch.
     """
     torch.use_deterministic_algorithms(fabric.device.type == "cpu", warn_only=True)
+    # Samples of one size come again and again: worth the time to find their fastest kernels.
+    torch.backends.cudnn.benchmark = fabric.device.type == "cuda"
     checkpoint = run / CHECKPOINT
     if not checkpoint.exists():
         load_first_weights(recipe)
     network = recipe.network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, multi_avg_fn=moving_average(recipe.decay_average))
-    plain_optimizer = recipe.optimizer(parameter_groups(network))
+    plain_optimizer = recipe.optimizer(parameter_groups(network, recipe.joint))
     rates = [group["lr"] for group in plain_optimizer.param_groups]
     rates[1] *= recipe.pretrained_rate
     step, optimizer = fabric.setup(learnt := step_of(recipe), plain_optimizer)
@@ -177,7 +179,10 @@ def collate_of(recipe: Recipe) -> Callable[[Sequence[Sample]], list[Batch[Any]]]
     if not isinstance(network, LabelledNetwork):
         return Collate.of(network, recipe.matching, recipe.sampling)
     places = {category: place for place, category in enumerate(network.categories, start=1)}
-    return CollateObjects(network.backbone.multiple, places)
+    objects = CollateObjects(network.backbone.multiple, places)
+    if not recipe.joint:
+        return objects
+    return CollateJoint(Collate.of(network, recipe.matching, recipe.sampling), objects)
 
 
 def step_of(recipe: Recipe) -> TrainingStep | LabelStep:
@@ -187,7 +192,8 @@ def step_of(recipe: Recipe) -> TrainingStep | LabelStep:
         return TrainingStep(network)
     labelling = recipe.inference.labelling
     selection = replace(recipe.inference.selection, top=labelling.proposals)
-    return LabelStep(network, selection, recipe.rois)
+    kind = JointStep if recipe.joint else LabelStep
+    return kind(network, selection, recipe.rois)
 
 
 def load_first_weights(recipe: Recipe) -> None:
@@ -217,10 +223,12 @@ def load_start(network: InstanceFCN, source: Path | str) -> None:
     """Fill the whole network from a model file, or from a model that ships ("general").
 
     Raises UserError, naming it, unless it has the same tensors in the same shapes. Windows may
-    be of another size: no weight depends on m. A labeller that the file lacks stays as it is.
+    be of another size: no weight depends on m. Branches that the file lacks start as its last one.
+    A labeller that the file lacks stays as it is.
     """
     weights = read_weights(source)
     own = network.state_dict()
+    weights = with_branches(weights, len(network.branches))
     if isinstance(network, LabelledNetwork) and not any(map(is_labeller, weights)):
         weights |= {name: weight for name, weight in own.items() if is_labeller(name)}
     wrong = differing(own, weights)
@@ -233,12 +241,24 @@ def load_start(network: InstanceFCN, source: Path | str) -> None:
     network.load_state_dict(weights)
 
 
-def parameter_groups(network: InstanceFCN) -> list[dict[str, list[nn.Parameter]]]:
+def with_branches(weights: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The weights of a network of so many branches: those that are not there are copies of the
+    last one. Further ones stay, for the caller to find.
+    """
+    prefix = "branches."
+    known = [int(name.split(".")[1]) for name in weights if name.startswith(prefix)]
+    last = f"{prefix}{max(known, default=0)}."
+    heads = {name.removeprefix(last): w for name, w in weights.items() if name.startswith(last)}
+    copies = range(max(known, default=0) + 1, number)
+    return {**weights, **{f"{prefix}{i}.{name}": w for i in copies for name, w in heads.items()}}
+
+
+def parameter_groups(network: InstanceFCN, joint: bool) -> list[dict[str, list[nn.Parameter]]]:
     """Two groups of parameters: what starts from scratch, and what starts pretrained.
 
-    Of a network with a labeller only the labeller learns.
+    Of a network with a labeller only the labeller learns, unless both learn jointly.
     """
-    if isinstance(network, LabelledNetwork):
+    if isinstance(network, LabelledNetwork) and not joint:
         return [{"params": list(network.labeller.parameters())}, {"params": []}]
     pretrained = set(network.backbone.pretrained.parameters())
     scratch = [p for p in network.parameters() if p not in pretrained]

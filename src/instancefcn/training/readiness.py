@@ -32,7 +32,7 @@ def require_optimizer(recipe: Recipe) -> None:
     cannot take a step of this kind of training, as one that asks for the loss again and again.
     """
     try:
-        try_step(recipe.optimizer(parameter_groups(recipe.network)))
+        try_step(recipe.optimizer(parameter_groups(recipe.network, recipe.joint)))
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(
             f"the recipe's optimizer does not train this network ({' '.join(str(error).split())});"

@@ -59,6 +59,8 @@ class Recipe:
         pretrained_rate: the factor on the rate of the part that ``pretrained`` fills.
         start: a model file, or the name of a model that ships, to go on from: all weights of
             this network are taken from there.
+        joint: of a network with a labeller, whether the network that finds masks learns too; else
+            only the labeller does.
         matching: which windows are positive.
         sampling: how many windows of an image take part in a step.
         rois: of a network with a labeller, which masks take part in a step.
@@ -91,6 +93,7 @@ class Recipe:
     pretrained: str | None = None
     pretrained_rate: float = 1.0
     start: str | None = None
+    joint: bool = False
     matching: Matching = field(default_factory=Matching)
     sampling: WindowSampling = field(default_factory=WindowSampling)
     rois: RoiSampling = field(default_factory=RoiSampling)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from instancefcn.core.level import Level
 from instancefcn.inference.ranking import Selection, best_of
 from instancefcn.inference.windows import candidates_of
 from instancefcn.labelling.network import LabelledNetwork
@@ -58,15 +59,29 @@ class LabelStep(nn.Module):
         """See ``TrainingStep``."""
         with torch.no_grad():
             encoded = self.network.encode(as_input(images))
-            rois, labels = self._rois(encoded, images.shape[2:], targets())
+            levels = self.network.levels(encoded)
+        return self.label_loss(encoded, levels, images.shape[2:], targets())[None]
+
+    def label_loss(
+        self,
+        encoded: Sequence[Tensor],
+        levels: Sequence[Level],
+        size: Sequence[int],
+        objects: Sequence[Objects],
+    ) -> Tensor:
+        """The mean over images of the labeller's loss, a scalar; ``size``: (H, W) of the images.
+
+        Its gradient reaches the encoder through what the labeller reads, never through masks.
+        """
+        rois, labels = self._rois(levels, size, objects)
         logits = self.network.labeller(encoded, rois).float()
         losses = F.cross_entropy(logits, labels, reduction="none")
-        return mined(losses, rois, labels, self.sampling, len(images)).mean()[None]
+        return mined(losses, rois, labels, self.sampling, len(objects)).mean()
 
+    @torch.no_grad()
     def _rois(
-        self, encoded: Sequence[Tensor], size: Sequence[int], objects: Sequence[Objects]
+        self, levels: Sequence[Level], size: Sequence[int], objects: Sequence[Objects]
     ) -> tuple[Rois, Tensor]:
-        levels = self.network.levels(encoded)
         drawn = []
         for index, of_image in enumerate(objects):
             found = candidates_of(levels, size[0], size[1], self.selection, index)
@@ -74,6 +89,25 @@ class LabelStep(nn.Module):
             drawn.append(drawn_rois(found, of_image, self.sampling, index))
         rois = joined([rois for rois, _ in drawn])
         return rois, torch.cat([labels for _, labels in drawn])
+
+
+class JointStep(LabelStep):
+    """Both at once: the network learns masks and objectness, the labeller labels, and the encoder
+    of both. A batch holds the targets of each level, then the objects of each image.
+    """
+
+    def names(self) -> list[str]:
+        """See ``TrainingStep``."""
+        return [*self.network.term_names(), "label"]
+
+    def forward(self, images: Tensor, targets: Callable[[], Sequence[Any]]) -> Tensor:
+        """See ``TrainingStep``."""
+        encoded = self.network.encode(as_input(images))
+        levels = self.network.levels(encoded)
+        of_levels, objects = targets()[: len(levels)], targets()[len(levels) :]
+        terms = self.network.losses(levels, of_levels)
+        label = self.label_loss(encoded, levels, images.shape[2:], objects)
+        return torch.stack([*terms.values(), label])
 
 
 def as_input(images: Tensor) -> Tensor:
