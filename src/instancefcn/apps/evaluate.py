@@ -13,6 +13,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from rich.console import Console
 
@@ -66,7 +67,6 @@ from instancefcn.formats.coco.results import (
     read_results,
 )
 from instancefcn.inference.predictor import Predictor
-from instancefcn.network.models import read_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,9 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
     if models:
         for line in require_sound(dataset):
             print(line, file=sys.stderr)
+    predictors = {model: opened(model, arguments) for model in models}
     methods = {
-        (name := names[Path(model)]): model_method(model, name, dataset, arguments)
-        for model in models
+        (name := names[Path(model)]): method_of(predictor, name, dataset)
+        for model, predictor in predictors.items()
     }
     if arguments.output:
         import_module("instancefcn.evaluation.plots")  # of an extra that may be missing
@@ -122,7 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = {
         names[path]: read_results(path, images, dataset.categories) for path in arguments.results
     }
-    chosen = choose_images(dataset, models, arguments.limit, arguments.include_trained)
+    cards = {model: predictor.card for model, predictor in predictors.items()}
+    chosen = choose_images(dataset, cards, arguments.limit, arguments.include_trained)
     judged = [images[i] for i in chosen.places] if images else []
     for path in arguments.results:
         name, found = names[path], results[names[path]]
@@ -143,11 +145,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def model_method(
-    model: str, name: str, dataset: Dataset, arguments: argparse.Namespace
-) -> Method[Sequence[ScoredMask]]:
-    """What a model finds, in the data set's categories. Raises UserError if it cannot be used."""
-    predictor = Predictor.from_pretrained(
+def opened(model: str, arguments: argparse.Namespace) -> Predictor:
+    """Raises UserError if the model cannot be used."""
+    return Predictor.from_pretrained(
         model,
         arguments.sides,
         device=arguments.device,
@@ -155,6 +155,10 @@ def model_method(
         trust=trusted(arguments),
         labels=arguments.labels,
     )
+
+
+def method_of(predictor: Predictor, name: str, dataset: Dataset) -> Method[Sequence[ScoredMask]]:
+    """What a model finds, in the data set's categories."""
     if predictor.labels:
         most = predictor.settings.labelling.top
         words = f"recall is of its labelled masks, at most {most:,} an image"
@@ -207,19 +211,19 @@ def require_writable(folder: Path) -> None:
 
 
 def choose_images(
-    dataset: Dataset, models: Sequence[str], limit: int | None, included: bool
+    dataset: Dataset, cards: Mapping[str, Mapping[str, Any]], limit: int | None, included: bool
 ) -> Chosen:
-    """The images to measure on: without those that one of the models was trained on, unless they
-    are ``included``. Says what was left out. Raises UserError if nothing is left.
+    """The images to measure on: without those that one of the models, by its card, was trained on,
+    unless they are ``included``. Says what was left out. Raises UserError if nothing is left.
     """
-    known = [recorded(read_card(model), model) for model in models]
-    for model, pictures in zip(models, known, strict=True):
+    known = {model: recorded(card, model) for model, card in cards.items()}
+    for model, pictures in known.items():
         if pictures is None:
             print(
                 f"{model}: its file does not say on which images it was trained; none is left out",
                 file=sys.stderr,
             )
-    chosen = choose(dataset, union(known), limit or len(dataset), included)
+    chosen = choose(dataset, union([*known.values()]), limit or len(dataset), included)
     if chosen.trained and not included:
         if not chosen.places:
             raise UserError(

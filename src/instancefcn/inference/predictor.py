@@ -34,15 +34,23 @@ class Predictor:
 
     settings: the sizes at which it sees an image, and what is kept. batch: how many inputs of one
     size go through the engine together. labels: whether a model that has a labeller labels.
+    card: what the model's file says of where it comes from, such as the images trained on.
     """
 
     def __init__(
-        self, engine: Engine, settings: Inference, batch: int = 1, *, labels: bool = True
+        self,
+        engine: Engine,
+        settings: Inference,
+        batch: int = 1,
+        *,
+        labels: bool = True,
+        card: Mapping[str, Any] | None = None,
     ) -> None:
         self.engine = engine
         self.settings = settings
         self.batch = batch
         self.labels = labels and bool(engine.categories)
+        self.card = card or {}
         self._clicked: tuple[bytes, Proposals] | None = None
 
     @classmethod
@@ -63,12 +71,13 @@ class Predictor:
         names it, "cpu", "cuda", "cuda:1" or "mps". ``trust`` names the packages whose classes the
         file may name: see ``network.models.load_model``.
         """
-        engine, settings = open_engine(name, device, trust)
+        opened = open_engine(name, device, trust)
+        settings = opened.settings
         if sides:
             settings = replace(settings, sides=tuple(sides))
         if selection:
             settings = replace(settings, selection=selection)
-        return cls(engine, settings, batch, labels=labels)
+        return cls(opened.engine, settings, batch, labels=labels, card=opened.card)
 
     def __call__(self, image: AnyImage) -> Proposals:
         """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""
