@@ -228,7 +228,7 @@ def test_a_name_or_an_id_that_the_data_set_has_not_is_no_category_of_it(tmp_path
     path = write(tmp_path / "r.json", [result(category_id=given) for given in (15, 2, "cat", 3.5)])
     found = read_results(path, IMAGES, VOC)[7]
     assert sorted(mask.category for mask in found) == [NO_CATEGORY] * 3 + [15]
-    assert named_categories(path) == {}
+    assert named_categories(path) is None
 
 
 def test_a_name_that_two_of_the_data_sets_categories_have_is_neither(tmp_path: Path) -> None:

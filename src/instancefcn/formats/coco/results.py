@@ -179,11 +179,11 @@ class _Images:
         )
 
 
-def named_categories(path: Path) -> Mapping[int, str]:
-    """The names by which a file of results calls its categories; none for a results list, which
+def named_categories(path: Path) -> Mapping[int, str] | None:
+    """The names by which a file of results calls its categories; None for a results list, which
     has ids only. Raises UserError, naming the file.
     """
-    return {} if is_list(path) else read_categories(path, ("images", "annotations"))
+    return None if is_list(path) else read_categories(path, ("images", "annotations"))
 
 
 def _category(own: int | None, ids: Mapping[int, int] | None) -> int:
@@ -195,9 +195,10 @@ def _category(own: int | None, ids: Mapping[int, int] | None) -> int:
 
 def _evaluated_ids(path: Path, evaluated: Mapping[int, str]) -> Mapping[int, int]:
     """Which of the evaluated categories each of a file's own is, if it is one."""
-    if is_list(path):
+    named = named_categories(path)
+    if named is None:
         return {category: category for category in evaluated}
-    return ids_by_name(named_categories(path), evaluated)
+    return ids_by_name(named, evaluated)
 
 
 def _to_scored_mask(record: dict[str, Any], image: _Image, category: int) -> ScoredMask:
