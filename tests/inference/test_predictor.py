@@ -64,6 +64,10 @@ def test_path_image_and_array_give_the_same(
     assert len(proposals) == 50
     for same in (path, str(path), Image.fromarray(image), image, np.asfortranarray(image)):
         assert_same(predictor(same), proposals)
+    with path.open("rb") as file:
+        for found in predictor.stream([path.read_bytes(), file, file]):
+            assert_same(found, proposals)
+        assert_same(predictor.at(file, 40, 30), proposals.at(40, 30))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
