@@ -10,20 +10,34 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.core.proposals import Proposals
 from instancefcn.data.images import read_image
 from instancefcn.formats.coco.writing import ImageMasks
 from instancefcn.formats.ledger import Done, Ledger
 from instancefcn.formats.plan import Plan
 from instancefcn.formats.prediction import Prediction, Source
-from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.sampling import Pixels
 from instancefcn.inference.streaming import outcomes
 
 Caught = Callable[[Path], AbstractContextManager[None]]
 """Holds what the work on an image raises, so that the run goes on; reports it as it likes."""
+
+
+class Proposer(Protocol):
+    """What finds proposals: a ``Predictor``, or what stands for some of them, such as a pool of
+    processes that share the images out, or an actor on another machine.
+    """
+
+    @property
+    def batch(self) -> int:
+        """How many images it takes together."""
+
+    def propose(self, images: Sequence[Pixels], /) -> Sequence[Proposals]:
+        """The proposals of each image (H, W, 3) uint8 RGB, in order."""
 
 
 @dataclass
@@ -56,9 +70,9 @@ class Run:
                 self._take(source, done)
         return todo
 
-    def do(self, todo: Sequence[Source], predictor: Predictor) -> Generator[Source, None, None]:
+    def do(self, todo: Sequence[Source], proposer: Proposer) -> Generator[Source, None, None]:
         """Does the work; yields each image whose turn is over, done or not."""
-        with closing(outcomes(todo, self._read, predictor.propose, predictor.batch)) as found:
+        with closing(outcomes(todo, self._read, proposer.propose, proposer.batch)) as found:
             for source, outcome in found:
                 with self.caught(source.path):
                     if isinstance(outcome, Exception):
