@@ -14,12 +14,11 @@ from rich.progress import track
 
 from dev_sets import VOC, DevSet, dev_sets
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.data.identity import recorded, union
 from instancefcn.evaluation.measuring import Chosen, LabelReport, choose, measured, scored_masks
 from instancefcn.evaluation.precision_report import category_table, precision_table
 from instancefcn.evaluation.report import markdown_table, percent, to_markdown
-from instancefcn.formats.coco.results import ScoredMask
 from instancefcn.inference.predictor import Predictor
 from results_page import (
     DATA,

@@ -9,10 +9,11 @@ import pytest
 from labelled import box
 
 from instancefcn.core.proposals import CLASS_AGNOSTIC
+from instancefcn.core.types import ScoredMask
 from instancefcn.data.subsets import Recategorised
 from instancefcn.evaluation.comparing import Compared, compare_names, compare_results
 from instancefcn.formats.coco import CocoDataset
-from instancefcn.formats.coco.results import NO_CATEGORY, Results, ScoredMask
+from instancefcn.formats.coco.results import NO_CATEGORY, Results
 
 HERE = box(0, 0, 20, 20)
 THREE = {1: "cat", 2: "dog", 5: "cow"}

@@ -10,12 +10,12 @@ import torch
 from labelled import CATEGORIES, LACKING, annotated, box, random_problem
 
 from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.evaluation.coco_precision import evaluate_by_coco
 from instancefcn.evaluation.measuring import measured, scored_masks
 from instancefcn.evaluation.precision import evaluate_precision
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import NO_CATEGORY, ScoredMask
+from instancefcn.formats.coco.results import NO_CATEGORY
 
 HERE = box(0, 0, 20, 20)
 

@@ -11,15 +11,9 @@ import pytest
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, encode, rle_to_coco
-from instancefcn.core.types import AnnotatedImage, Instance, Rle
+from instancefcn.core.types import AnnotatedImage, Instance, Rle, ScoredMask
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import (
-    NO_CATEGORY,
-    ScoredMask,
-    named_categories,
-    ranked,
-    read_results,
-)
+from instancefcn.formats.coco.results import NO_CATEGORY, named_categories, ranked, read_results
 from instancefcn.formats.coco.writing import write_results
 
 HEIGHT, WIDTH = 6, 8

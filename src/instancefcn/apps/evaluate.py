@@ -27,7 +27,7 @@ from instancefcn.apps.model_arguments import (
 from instancefcn.apps.numbers import count
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file, writing
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.core.words import counted
 from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
@@ -57,12 +57,7 @@ from instancefcn.evaluation.report import (
     to_markdown,
     to_rich,
 )
-from instancefcn.formats.coco.results import (
-    Results,
-    ScoredMask,
-    named_categories,
-    read_results,
-)
+from instancefcn.formats.coco.results import Results, named_categories, read_results
 from instancefcn.inference.predictor import Predictor
 
 Measure = Callable[[], Measured]

@@ -13,14 +13,14 @@ from rich.markup import escape
 from rich.progress import track
 
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import Thumbnails, is_known, thumbnail
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.coco_precision import CocoReport, judge_by_coco, summarize_by_coco
 from instancefcn.evaluation.precision import PrecisionReport, judge, summarize_precision
 from instancefcn.evaluation.recall import COUNTS, RecallReport, match, summarize
-from instancefcn.formats.coco.results import NO_CATEGORY, ScoredMask
+from instancefcn.formats.coco.results import NO_CATEGORY
 
 Found = TypeVar("Found")
 

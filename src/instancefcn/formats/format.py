@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from instancefcn.data.dataset import Dataset
-from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.prediction import ImageMasks, Prediction, Source
 
 Lost: TypeAlias = Mapping[str, int]
 """What of an image's masks a format could not hold, and how often: {"holes": 2}."""
@@ -49,3 +50,33 @@ class Writer:
     def path(self, folder: Path, source: Source) -> Path:
         """The file that ``write`` writes of an image in this folder."""
         return folder / self.file.format(source.stem)
+
+
+Add: TypeAlias = Callable[[Source, ImageMasks], None]
+"""Takes up one image."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """One file of all images' proposals.
+
+    name: its own, in the output. write: opens it, so that image after image can be added; it is
+    complete when the block ends.
+    """
+
+    name: str
+    write: Callable[[BinaryIO], AbstractContextManager[Add]]
+
+
+@dataclass(frozen=True)
+class JoinedWriter:
+    """Writes proposals, one file for all images.
+
+    name, words: as those of a ``Writer``.
+    of: the file for proposals of these categories. Where annotations list the images, it is given
+    what they call each category too; without them None.
+    """
+
+    name: str
+    words: str
+    of: Callable[[Mapping[int, str], Mapping[int, int] | None], Joined]

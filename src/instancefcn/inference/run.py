@@ -16,10 +16,10 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import Proposals
 from instancefcn.data.images import read_image
-from instancefcn.formats.coco.writing import ImageMasks
+from instancefcn.formats.format import Joined
 from instancefcn.formats.ledger import Done, Ledger
 from instancefcn.formats.plan import Plan
-from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.prediction import ImageMasks, Prediction, Source
 from instancefcn.inference.sampling import Pixels
 from instancefcn.inference.streaming import outcomes
 
@@ -81,11 +81,11 @@ class Run:
                 yield source
 
     def finish(self) -> None:
-        """Writes the file of all images. Raises UserError if none was done."""
+        """Writes the files of all images. Raises UserError if none was done."""
         if not self.done:
             raise UserError("no image was done, so nothing is written; see the errors above")
-        if self.plan.joined:
-            self._join(self.plan.joined)
+        for joined in self.plan.joined:
+            self._join(joined)
         self.ledger.end()
 
     def _read(self, source: Source) -> Pixels:
@@ -103,11 +103,11 @@ class Run:
         known = self.plan.identify(source, done.height, done.width)
         self.done[source.image_id] = known, done
 
-    def _join(self, path: Path) -> None:
-        """Write the file of all images, in their order, from what the ledger keeps."""
-        with whole_file(path) as file:
-            with self.plan.joining(file) as add:
+    def _join(self, joined: Joined) -> None:
+        """Write a file of all images, in their order, from what the ledger keeps."""
+        with whole_file(self.plan.folder / joined.name) as file:
+            with joined.write(file) as add:
                 for _, (source, done) in sorted(self.done.items()):
                     add(source, self.ledger.masks(done))
             file.flush()
-            self.ledger.add_file(path.name, Path(file.name))
+            self.ledger.add_file(joined.name, Path(file.name))

@@ -15,21 +15,13 @@ from reprlib import repr as short
 from typing import Any, NamedTuple, TypeAlias
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
 from instancefcn.formats.coco.records import to_rle, whole
 
 NO_CATEGORY = -1
 """Of masks that count for recall only: their category is none of the data set's."""
-
-
-class ScoredMask(NamedTuple):
-    """A mask of the whole image, a score that ranks it among the image's, and its category."""
-
-    mask: Rle
-    score: float
-    category: int = 1
 
 
 Results: TypeAlias = Mapping[int, Sequence[ScoredMask]]
