@@ -107,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         ledger.overwrite(settings, names)
     else:
         ledger.start(settings, names)
+    plan.make_room(predictor.categories, sources, arguments.overwrite)
     failures = Failures("propose", len(found.unread))
     return _carry_out(Run(plan, ledger, failures.caught), sources, predictor, failures)
 

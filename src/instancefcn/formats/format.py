@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,12 @@ class Format:
     open: Callable[[Path, str | None, Path | None], Dataset]
 
 
+def _nothing_before(
+    folder: Path, categories: Mapping[int, str], replaced: Collection[Path] | None
+) -> None:
+    """Of formats in which an image's file says all that is to be known of it."""
+
+
 @dataclass(frozen=True)
 class Writer:
     """Writes proposals, a file an image.
@@ -39,6 +45,9 @@ class Writer:
     name: on the command line. words: what it writes, for help.
     folder: its own, below the output. file: an image's file in it, "{}" standing for its stem.
     write: (folder, prediction) -> what was lost. The file appears whole or not at all.
+    before: (folder, categories of the proposals, the files that will be replaced whoever wrote
+    them, None if none may be): before the first image, makes room for files of these categories.
+    Raises UserError, changing nothing, if what lies there would be belied.
     """
 
     name: str
@@ -46,6 +55,7 @@ class Writer:
     folder: str
     file: str
     write: Callable[[Path, Prediction], Lost]
+    before: Callable[[Path, Mapping[int, str], Collection[Path] | None], None] = _nothing_before
 
     def path(self, folder: Path, source: Source) -> Path:
         """The file that ``write`` writes of an image in this folder."""

@@ -58,6 +58,15 @@ class Plan:
     def names_at_the_end(self) -> list[str]:
         return [joined.name for joined in self.joined]
 
+    def make_room(
+        self, categories: Mapping[int, str], sources: Sequence[Source], overwrite: bool
+    ) -> None:
+        """Before the first image: see ``Writer.before``. sources: all images of the run."""
+        for writer in self.per_image:
+            folder = self.folder / writer.folder
+            files = {writer.path(folder, source) for source in sources} if overwrite else None
+            writer.before(folder, categories, files)
+
     def writers(self, prediction: Prediction, lost: Counter[str]) -> Writers:
         """What writes each of an image's files, and counts what its format could not hold."""
 
