@@ -21,7 +21,6 @@ from instancefcn.evaluation.measuring import Chosen, choose
 from instancefcn.evaluation.recall import RecallReport, match, summarize
 from instancefcn.evaluation.report import average_table, markdown_table, method_names, to_markdown
 from instancefcn.inference.predictor import Predictor
-from instancefcn.network.models import read_card
 from results_page import (
     DATA,
     ROOT,
@@ -36,13 +35,11 @@ from results_page import (
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     (name,) = method_names([Path(arguments.model)]).values()
-    known = recorded(read_card(arguments.model), arguments.model)
+    own = Predictor.from_pretrained(arguments.model)
+    known = recorded(own.card, arguments.model)
     predictors = {
         f"{name}, {' '.join(map(str, predictor.settings.sides))}": predictor
-        for predictor in (
-            Predictor.from_pretrained(arguments.model, [arguments.side]),
-            Predictor.from_pretrained(arguments.model),
-        )
+        for predictor in (Predictor.from_pretrained(arguments.model, [arguments.side]), own)
     }
     tables, rows, left_out = [], [], False
     every = dev_sets(arguments.data)

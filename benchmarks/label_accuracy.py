@@ -14,14 +14,12 @@ from rich.progress import track
 
 from dev_sets import VOC, DevSet, dev_sets
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.data.identity import recorded, union
 from instancefcn.evaluation.measuring import Chosen, LabelReport, choose, measured, scored_masks
 from instancefcn.evaluation.precision_report import category_table, precision_table
 from instancefcn.evaluation.report import markdown_table, percent, to_markdown
-from instancefcn.formats.coco.results import ScoredMask
 from instancefcn.inference.predictor import Predictor
-from instancefcn.network.models import read_card
 from results_page import (
     DATA,
     PAGE,
@@ -50,11 +48,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     dev = dev_sets(arguments.data)[VOC]
     if not dev.folder.exists():
         raise UserError(f"{dev.folder}: not there; give the folder of the data sets with --data")
-    known = recorded(read_card(arguments.model), arguments.model)
+    own = Predictor.from_pretrained(arguments.model)
+    known = recorded(own.card, arguments.model)
     chosen = choose(dev.dataset, union([known]), arguments.images or len(dev.dataset))
     label = chosen.label(dev.label)
     reports, rows = {}, []
-    for name, predictor in predictors(arguments.model).items():
+    for name, predictor in predictors(arguments.model, own).items():
         reports[name], seconds = measure(predictor, dev, chosen, name)
         of = [percent(reports[name].sds.mean(iou)) for iou in (0.5, 0.7)]
         rows.append((name, label, *of, f"{seconds:.2f}"))
@@ -63,13 +62,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, low, high in PUBLISHED
     ]
     stamp = conditions()
-    own = next(iter(reports))
+    first = next(iter(reports))
     text = "\n\n".join(
         [
             heading(arguments.model, stamp),
             to_markdown(precision_table(reports, label)).strip(),
             markdown_table(HEADER, [*rows, *published]),
-            to_markdown(category_table(own, reports[own], label)).strip(),
+            to_markdown(category_table(first, reports[first], label)).strip(),
         ]
     )
     write_section(arguments.page, "label-accuracy", text)
@@ -91,9 +90,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def predictors(model: str) -> dict[str, Predictor]:
+def predictors(model: str, own: Predictor) -> dict[str, Predictor]:
     """The model as it is meant to be used, and what other settings give."""
-    own = Predictor.from_pretrained(model)
     sides = " ".join(map(str, own.settings.sides))
     several = Predictor(own.engine, replace(own.settings, sides=PYRAMID))
     return {

@@ -18,13 +18,12 @@ from dev_sets import DevSet
 from instancefcn.core.candidates import merge
 from instancefcn.core.look import Look
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.coco_precision import MAX_MASKS, judge_by_coco, summarize_by_coco
 from instancefcn.evaluation.measuring import find, scored_masks
 from instancefcn.evaluation.precision import COUNT, THRESHOLDS, Judgement, judge
-from instancefcn.formats.coco.results import ScoredMask
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import ranked
 from instancefcn.inference.sampling import Pixels

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from instancefcn.core.proposals import Proposals
-from instancefcn.formats.coco.writing import ImageMasks
-from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.prediction import ImageMasks, Prediction, Source
 
 Mask = NDArray[np.bool_]
 

@@ -22,7 +22,7 @@ PUBLIC = ["Predictor", "Proposals", "load_model"]
 SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "Predictor": (
         instancefcn.Predictor.__init__,
-        ["self", "engine", "settings", "batch", "labels"],
+        ["self", "engine", "settings", "batch", "labels", "card"],
     ),
     "Predictor.from_pretrained": (
         instancefcn.Predictor.from_pretrained,

@@ -11,8 +11,6 @@ from PIL import Image
 from tiny_model import write_model
 
 from instancefcn.apps.cli import main
-from instancefcn.apps.evaluate import tell_unknown
-from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.data.identity import KEY, entry, thumbnails
 from instancefcn.data.subsets import Every
 from instancefcn.formats.coco import CocoDataset
@@ -137,11 +135,10 @@ def test_labels_of_a_data_set_are_found_by_name(
     assert main(["evaluate", *arguments]) == 0
     figures = json.loads((tmp_path / "precision.json").read_text())["methods"]
     assert figures["set"] == figures["labelled"]
-    lines = capsys.readouterr().err.splitlines()
-    assert any(
-        line.startswith("set: ") and "has no category 'kite'; masks of" in line for line in lines
-    )
-    assert any("1 masks are of no category of" in line for line in lines)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("set: ")]
+    assert len(lines) == 2
+    assert "lacks 1 of its 3 categories: kite; masks of" in lines[0]
+    assert "1 mask is of no category of" in lines[1]
 
 
 def test_without_labels_there_is_nothing_on_them(
@@ -155,7 +152,28 @@ def test_without_labels_there_is_nothing_on_them(
     assert {path.name for path in output.iterdir()} == {"recall.json", "recall.md", "recall.png"}
     captured = capsys.readouterr()
     assert "mAP" not in captured.out
-    assert "category" not in captured.err
+    told = [line for line in captured.err.splitlines() if "categor" in line]
+    assert len(told) == 1
+    assert told[0].startswith("perfect: all its masks are called 'rectangle', one of ")
+
+
+def test_results_of_a_file_that_names_categories_have_labels(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All are rectangles, as it happens. What the file lacks counts as missed."""
+    content = json.loads(annotations.read_text())
+    objects = [each for each in content["annotations"] if each["category_id"] == 1]
+    content["annotations"] = [{**each, "score": 1} for each in objects]
+    content["categories"] = [{"id": 1, "name": "rectangle"}]
+    (tmp_path / "half.json").write_text(json.dumps(content))
+    arguments = ["--data", str(annotations), "--results", str(tmp_path / "half.json")]
+    assert main(["evaluate", *arguments, "--output", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "precision.json").read_text())["methods"]["half"]
+    assert [each["COCO"]["AP"] for each in figures["categories"]] == [1, 0]
+    assert figures["COCO"]["AP"] == 0.5
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "lacks" in line)
+    assert line.startswith("half: it lacks 1 of ")
+    assert "2 categories: frame; objects of these count as missed" in line
 
 
 def test_a_model_is_measured_by_the_names_of_its_categories(
@@ -172,20 +190,6 @@ def test_a_model_is_measured_by_the_names_of_its_categories(
     rectangles, objects = figures["methods"]["tiny"]["categories"]
     assert (rectangles["masks"], rectangles["COCO"]["AP"]) == (0, 0)
     assert objects["masks"] > 0
-
-
-def test_categories_that_the_data_set_lacks_are_one_line(
-    annotations: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    dataset = CocoDataset(annotations, annotations.parent)
-    tell_unknown("voc20", {1: "unicorn", 2: "frame", 3: "cat"}, dataset)
-    assert capsys.readouterr().err == (
-        f"voc20: {dataset.name} has no category 'cat', 'unicorn'; masks of these count for recall "
-        "only\n"
-    )
-    tell_unknown("voc20", {5: "frame"}, dataset)
-    tell_unknown("general", CLASS_AGNOSTIC, dataset)
-    assert capsys.readouterr().err == ""
 
 
 def test_limit_takes_the_first_images(annotations: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from instancefcn.apps.cli import main
 from instancefcn.core.tensors import read_tensors, write_tensors
+from instancefcn.formats.opening import open_dataset
 from instancefcn.inference.predictor import Predictor
 from instancefcn.training.run import MODEL
 from predictions import NAMES
@@ -78,6 +79,26 @@ def test_masks_are_written_with_their_names(model: Path, data: Path, tmp_path: P
 def test_masks_are_written_without_on_demand(model: Path, data: Path, tmp_path: Path) -> None:
     content = proposals(model, data, tmp_path / "out", "--no-labels")
     assert [each["name"] for each in content["categories"]] == ["object"]
+
+
+def test_yolo_files_of_other_names_are_replaced_on_demand_only(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both would count their classes from 0, by one data.yaml."""
+    command = ["propose", str(data / "1.png"), "--model", str(model), "--formats", "yolo"]
+    command += ["--output", str(tmp_path)]
+    assert main([*command, "--no-labels"]) == 0
+    plain = (tmp_path / "yolo" / "labels" / "1.txt").read_bytes()
+    capsys.readouterr()
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "data.yaml: its names are not those of the proposals' classes; give another" in line
+    assert (tmp_path / "yolo" / "labels" / "1.txt").read_bytes() == plain
+    assert main([*command, "--overwrite"]) == 0
+    dataset = open_dataset(tmp_path / "yolo", images=data)
+    assert set(dataset.categories.values()) == NAMES_OF_SHAPES
+    named = [dataset.categories[i.category] for i in dataset[0].instances]
+    assert named == Predictor.from_pretrained(model)(data / "1.png").names[: len(named)]
 
 
 def test_fewer_labelled_masks_are_written_on_demand(

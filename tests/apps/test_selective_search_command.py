@@ -17,7 +17,7 @@ from instancefcn.data.images import read_image
 from instancefcn.evaluation.recall import evaluate_recall
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.coco.results import read_results
-from instancefcn.formats.coco.writing import ImageMasks
+from instancefcn.formats.prediction import ImageMasks
 from shapes import write_shapes
 
 

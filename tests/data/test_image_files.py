@@ -8,14 +8,17 @@ import re
 import struct
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from instancefcn.core.errors import UserError
-from instancefcn.data.image_files import laid_down
+from instancefcn.data.image_files import AnyFile, laid_down
 from instancefcn.data.images import image_size, read_image, read_labels
 
 LIMIT = 30_000_000
@@ -34,10 +37,11 @@ def memory(line):
 read_image(sys.argv[1])
 peaks = {}
 for path in sys.argv[1:]:
+    file = GIVEN
     Path("/proc/self/clear_refs").write_text("5")
     before = memory("VmHWM")
     try:
-        shape = read_image(path).shape
+        shape = read_image(file).shape
     except UserError as error:
         shape = str(error)
     peaks[Path(path).name] = [shape, memory("VmHWM") - before]
@@ -107,12 +111,13 @@ def write_attacks(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def test_no_file_takes_more_memory_than_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", ["path", "Path(path).read_bytes()"])
+def test_no_file_takes_more_memory_than_the_limit(tmp_path: Path, given: str) -> None:
     (tmp_path / "good").mkdir()
     (tmp_path / "attacks").mkdir()
     good, attacks = write_good_files(tmp_path / "good"), write_attacks(tmp_path / "attacks")
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, *map(str, good + attacks)],
+        [sys.executable, "-c", MEASURE.replace("GIVEN", given), *map(str, good + attacks)],
         env={**os.environ, "INSTANCEFCN_MAX_BYTES": str(LIMIT)},
         check=True,
         capture_output=True,
@@ -198,3 +203,67 @@ def test_all_ways_to_read_refuse_alike(tmp_path: Path) -> None:
     for content in (b"P", b"GIF89a", b"II*\0", b"\xff\xd8\xff", b"RIFF", b"BM" + bytes(99)):
         path.write_bytes(content)
         error_of(path)
+
+
+# --- Files given as bytes, or open
+
+
+@pytest.fixture
+def ways(tmp_path: Path) -> Iterator[Callable[[bytes], list[AnyFile]]]:
+    """A file of this content, x.png, given in each way; open ones have been read to their ends."""
+    with ExitStack() as opened:
+
+        def given(content: bytes) -> list[AnyFile]:
+            path = tmp_path / "x.png"
+            path.write_bytes(content)
+            stream = opened.enter_context(path.open("rb"))
+            upload = opened.enter_context(SpooledTemporaryFile(len(content) + 1))
+            upload.write(stream.read())
+            return [path, stream, content, upload]
+
+        yield given
+
+
+def test_a_file_is_read_however_it_is_given(
+    tmp_path: Path, ways: Callable[[bytes], list[AnyFile]]
+) -> None:
+    """Of every format and mode: Pillow maps some files into memory, if it knows their paths."""
+    (tmp_path / "good").mkdir()
+    for path in write_good_files(tmp_path / "good"):
+        expected = read_image(path)
+        for file in ways(path.read_bytes())[1:]:
+            np.testing.assert_array_equal(read_image(file), expected)
+            assert image_size(file) == expected.shape[:2]
+            assert not getattr(file, "closed", False)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty; copy or export it again"),
+        (b"no image at all", "not an image; give a JPEG, PNG, TIFF, WebP or BMP"),
+        (b"\x89PNG\r\n\x1a\n", "a broken PNG"),
+    ],
+)
+def test_what_is_no_image_is_told_alike_however_it_is_given(
+    tmp_path: Path, ways: Callable[[bytes], list[AnyFile]], content: bytes, words: str
+) -> None:
+    names = [str(tmp_path / "x.png")] * 2 + ["an image given as bytes"] * 2
+    for file, name in zip(ways(content), names, strict=True):
+        with pytest.raises(UserError, match=r"; copy or export|; give") as info:
+            read_image(file)
+        assert str(info.value).startswith(f"{name}: {words}")
+        assert "\n" not in str(info.value)
+
+
+def test_a_file_that_is_not_open_for_bytes_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    Image.new("RGB", (4, 4)).save(path)
+    with path.open("r", encoding="latin-1") as text, pytest.raises(UserError) as info:
+        read_image(text)  # type: ignore[arg-type]
+    assert str(info.value) == f'{path}: a file opened as text; open it with open(path, "rb")'
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        with pytest.raises(UserError, match=r"^an image given as bytes: it .*; give its bytes"):
+            read_image(process.stdout)
+        assert read_image(process.stdout.read()).shape == (4, 4, 3)

@@ -88,6 +88,17 @@ def test_some_categories_alone(tmp_path: Path) -> None:
         len(Only(whole, ["bat"]))
 
 
+def test_a_part_has_the_images_of_its_places_and_none_beside(dataset: CocoDataset) -> None:
+    """Not even from the end: what walks over a data set stops at an IndexError."""
+    for part in (Every(dataset, 2), Only(dataset, ["frame"]), Every(Only(dataset, ["frame"]), 3)):
+        assert part[len(part) - 1].path in {
+            image.path for image in map(dataset.__getitem__, range(7))
+        }
+        for outside in (-1, len(part)):
+            with pytest.raises(IndexError):
+                part[outside]
+
+
 # --- other ids
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from instancefcn.core.rle import encode
-from instancefcn.core.types import AnnotatedImage, Instance, Rle
-from instancefcn.formats.coco.results import ScoredMask, ranked
+from instancefcn.core.types import AnnotatedImage, Instance, Rle, ScoredMask
+from instancefcn.formats.coco.results import ranked
 
 HEIGHT, WIDTH = 120, 160
 CATEGORIES = {1: "cat", 2: "dog", 5: "cow"}

@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from instancefcn.core.rle import decode, encode, rle_to_coco
-from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.core.types import AnnotatedImage, Rle, ScoredMask
 from instancefcn.evaluation.coco_precision import (
     FIGURES,
     MAX_MASKS,
@@ -27,7 +27,6 @@ from instancefcn.evaluation.coco_precision import (
     judge_by_coco,
     summarize_by_coco,
 )
-from instancefcn.formats.coco.results import ScoredMask
 
 CAT, DOG = 1, 2
 

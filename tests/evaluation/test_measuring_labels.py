@@ -10,16 +10,12 @@ import torch
 from labelled import CATEGORIES, LACKING, annotated, box, random_problem
 
 from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.evaluation.coco_precision import evaluate_by_coco
-from instancefcn.evaluation.measuring import (
-    are_labelled,
-    measured,
-    scored_masks,
-)
+from instancefcn.evaluation.measuring import measured, scored_masks
 from instancefcn.evaluation.precision import evaluate_precision
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import NO_CATEGORY, ScoredMask
+from instancefcn.formats.coco.results import NO_CATEGORY
 
 HERE = box(0, 0, 20, 20)
 
@@ -41,13 +37,18 @@ def test_what_is_measured_as_images_come_is_what_is_measured_at_once() -> None:
     np.testing.assert_array_equal(report.labels.coco.precision, coco.precision)
 
 
-def test_masks_without_labels_have_recall_only() -> None:
+def test_masks_of_none_of_the_categories_are_worth_nothing_but_recall() -> None:
+    """And those that are judged by no category have no precision at all."""
     image = annotated((HERE, 1))
     for masks in ([], [ScoredMask(HERE, 1, NO_CATEGORY)], [ScoredMask(HERE, 1, LACKING)]):
         report = measured([(image, masks)], CATEGORIES)
-        assert report.labels is None
+        assert report.labels
+        assert (report.labels.sds.mean(0.5), report.labels.coco.mean()) == (0, 0)
         assert report.recall.average(10) == len(masks)
-    assert measured([], CATEGORIES).labels is None
+        plain = measured([(image, masks)], {})
+        assert plain.labels is None
+        np.testing.assert_array_equal(plain.recall.recall, report.recall.recall)
+    assert measured([], {}).labels is None
 
 
 def proposals(categories: Mapping[int, str], labels: Sequence[int]) -> Proposals:
@@ -78,23 +79,3 @@ def test_masks_that_nobody_labelled_have_no_category() -> None:
     found = proposals(CLASS_AGNOSTIC, [1, 1])
     assert {m.category for m in scored_masks(found, CATEGORIES)} == {NO_CATEGORY}
     assert {m.category for m in scored_masks(found, {4: "object"})} == {4}
-
-
-@pytest.mark.parametrize(
-    ("categories", "found", "labelled"),
-    [
-        ({1: "cat", 2: "dog"}, [], False),
-        ({1: "cat", 2: "dog"}, [1], False),
-        ({1: "cat", 2: "dog"}, [2], False),
-        ({1: "cat", 2: "dog"}, [0, 1], False),
-        ({1: "cat", 2: "dog"}, [1, 2], True),
-        ({1: "cat"}, [1], True),
-        ({1: "cat"}, [0], False),
-        ({}, [1, 2], False),
-    ],
-)
-def test_results_that_tell_categories_apart_are_labelled(
-    categories: Mapping[int, str], found: Sequence[int], labelled: bool
-) -> None:
-    results = {1: [ScoredMask(HERE, 1, category) for category in found]}
-    assert are_labelled(results, categories) == labelled

@@ -12,7 +12,7 @@ from labelled import CATEGORIES, HEIGHT, LACKING, WIDTH, annotated, box, random_
 from numpy.typing import NDArray
 
 from instancefcn.core.rle import decode, encode
-from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.core.types import AnnotatedImage, Rle, ScoredMask
 from instancefcn.evaluation.precision import (
     FALSE,
     IGNORED,
@@ -25,7 +25,6 @@ from instancefcn.evaluation.precision import (
     judge,
     summarize_precision,
 )
-from instancefcn.formats.coco.results import ScoredMask
 
 CAT, DOG = 1, 2
 

@@ -9,6 +9,7 @@ import pytest
 from labelled import CATEGORIES, annotated, box
 from rich.console import Console
 
+from instancefcn.core.types import ScoredMask
 from instancefcn.evaluation.measuring import LabelReport, measured
 from instancefcn.evaluation.precision_report import (
     category_table,
@@ -16,7 +17,6 @@ from instancefcn.evaluation.precision_report import (
     precision_to_json,
 )
 from instancefcn.evaluation.report import Table, to_markdown, to_rich
-from instancefcn.formats.coco.results import ScoredMask
 
 DATA = "VOC2012 dev"
 

@@ -20,7 +20,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from instancefcn.core.rle import encode, rle_to_coco
-from instancefcn.core.types import AnnotatedImage, Instance, Rle
+from instancefcn.core.types import AnnotatedImage, Instance, Rle, ScoredMask
 from instancefcn.evaluation.recall import (
     AREAS,
     COUNTS,
@@ -30,7 +30,7 @@ from instancefcn.evaluation.recall import (
     match,
     summarize,
 )
-from instancefcn.formats.coco.results import ScoredMask, ranked, read_results
+from instancefcn.formats.coco.results import ranked, read_results
 
 HEIGHT, WIDTH = 150, 200
 Results = dict[int, list[ScoredMask]]

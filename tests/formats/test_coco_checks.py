@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from instancefcn.core.errors import UserError
 from instancefcn.data.dataset import Problem
-from instancefcn.formats.coco import CocoDataset
+from instancefcn.formats.coco import CocoDataset, checks
+from shapes import write_shapes
 
 Write = Callable[[Any], CocoDataset]
 Change = Callable[[dict[str, Any]], object]
@@ -266,6 +268,49 @@ def test_spoilt_files_are_reported_and_never_crash(
     if any(problem.severity == "error" for problem in problems):
         return
     assert sum(len(dataset[i].instances) for i in range(len(dataset))) > 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_closer_look_at_everything_tells_the_same(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracle: each outline drawn. Only its time is saved at a glance."""
+    path = write_shapes(tmp_path)
+    content = json.loads(path.read_text())
+    spoil(content, Random(seed))
+    path.write_text(json.dumps(content))
+    told = list(CocoDataset(path, tmp_path).problems())
+    monkeypatch.setattr(checks, "sound_at_a_glance", lambda found, _: [False] * len(found))
+    assert list(CocoDataset(path, tmp_path).problems()) == told
+
+
+def test_what_was_found_before_the_file_ends_too_early_is_told(
+    coco: Write, sound: dict[str, Any]
+) -> None:
+    sound["annotations"][1]["segmentation"] = "none"
+    dataset = coco(sound)
+    text = dataset.annotations.read_text()
+    dataset.annotations.write_text(text[:-2])
+    assert [problem.kind for problem in odd(dataset)] == ["bad mask", "not COCO"]
+
+
+def test_a_file_that_was_checked_is_open(tmp_path: Path) -> None:
+    """Its index is the one that reading it would give; of one with errors there is none."""
+    path = write_shapes(tmp_path, images=3)
+    content = json.loads(path.read_text())
+    content["images"].reverse()
+    content["annotations"].append({**content["annotations"][0], "id": 99, "image_id": 77})
+    path.write_text(json.dumps(content))
+    checked, opened = CocoDataset(path, tmp_path), CocoDataset(path, tmp_path)
+    assert [problem.kind for problem in checked.problems()] == ["unknown image"]
+    assert [checked[i] for i in range(len(checked))] == [opened[i] for i in range(3)]
+    assert checked.categories == opened.categories
+    content["images"].append(content["images"][0])
+    path.write_text(json.dumps(content))
+    twice = CocoDataset(path, tmp_path)
+    assert [p.kind for p in twice.problems() if p.severity == "error"] == ["duplicate image id"]
+    with pytest.raises(UserError, match="two images have the id"):
+        len(twice)
 
 
 @pytest.mark.parametrize(("annotations", "images"), COCO_FILES.items())

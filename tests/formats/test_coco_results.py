@@ -11,15 +11,9 @@ import pytest
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, encode, rle_to_coco
-from instancefcn.core.types import AnnotatedImage, Instance, Rle
+from instancefcn.core.types import AnnotatedImage, Instance, Rle, ScoredMask
 from instancefcn.evaluation.recall import evaluate_recall
-from instancefcn.formats.coco.results import (
-    NO_CATEGORY,
-    ScoredMask,
-    named_categories,
-    ranked,
-    read_results,
-)
+from instancefcn.formats.coco.results import NO_CATEGORY, named_categories, ranked, read_results
 from instancefcn.formats.coco.writing import write_results
 
 HEIGHT, WIDTH = 6, 8
@@ -228,7 +222,7 @@ def test_a_name_or_an_id_that_the_data_set_has_not_is_no_category_of_it(tmp_path
     path = write(tmp_path / "r.json", [result(category_id=given) for given in (15, 2, "cat", 3.5)])
     found = read_results(path, IMAGES, VOC)[7]
     assert sorted(mask.category for mask in found) == [NO_CATEGORY] * 3 + [15]
-    assert named_categories(path) == {}
+    assert named_categories(path) is None
 
 
 def test_a_name_that_two_of_the_data_sets_categories_have_is_neither(tmp_path: Path) -> None:

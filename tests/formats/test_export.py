@@ -21,7 +21,6 @@ from instancefcn.core.files import whole_file
 from instancefcn.core.rle import decode, rle_from_coco
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.coco.writing import (
-    ImageMasks,
     ListedImages,
     data_set,
     records,
@@ -39,7 +38,7 @@ from instancefcn.formats.overlay import (
     write_overlay,
 )
 from instancefcn.formats.png import to_png
-from instancefcn.formats.prediction import Source, crop, short_score
+from instancefcn.formats.prediction import ImageMasks, Source, crop, short_score
 from predictions import (
     NAMES,
     NOTHING,

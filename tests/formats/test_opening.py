@@ -12,7 +12,7 @@ from instancefcn.apps.cli import main
 from instancefcn.core.errors import UserError
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.opening import AnyDataset, layouts, open_dataset
-from instancefcn.formats.table import FORMATS, WRITERS
+from instancefcn.formats.table import FORMATS, JOINED_WRITERS, WRITERS
 from instancefcn.training.recipe import read_recipe
 from shapes import write_shapes
 
@@ -24,7 +24,7 @@ WHICH = r"which split of it\? give --split; found there: train, val"
 def test_names_are_used_once() -> None:
     for names in (
         [f.name for f in FORMATS],
-        [w.name for w in WRITERS],
+        [*(w.name for w in WRITERS), *(w.name for w in JOINED_WRITERS)],
         [w.folder for w in WRITERS],
     ):
         assert len(set(names)) == len(names)

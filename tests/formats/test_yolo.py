@@ -9,12 +9,14 @@ import yaml
 from PIL import Image
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.rle import decode
 from instancefcn.data.dataset import Dataset
 from instancefcn.formats.opening import open_dataset
 from instancefcn.formats.outlines import outlines
 from instancefcn.formats.yolo import WRITER, YoloDataset
 from instancefcn.formats.yolo import lines as reading
+from instancefcn.formats.yolo.yamls import read_yaml
 from predictions import NOTHING, Mask, disc, labelled, of_masks, predicted, random_proposals
 
 HEIGHT, WIDTH = 6, 8
@@ -120,6 +122,38 @@ def test_a_data_yaml_of_other_classes_is_neither_replaced_nor_belied(tmp_path: P
         with pytest.raises(UserError, match=r"data\.yaml: its names are not those of the propos"):
             WRITER.write(tmp_path, predicted(proposals))
     assert [path.name for path in tmp_path.iterdir()] == ["data.yaml"]
+
+
+def test_a_data_yaml_of_ours_makes_room_on_request_only(tmp_path: Path) -> None:
+    """With the files that count by it: they are to be written anew."""
+    before, after = predicted(labelled()), predicted(of_masks([disc(9, 4, 4, 3)], [0.9]))
+    (ours,) = after.proposals.categories.values()
+    WRITER.write(tmp_path, before)
+    text, file = (tmp_path / "data.yaml").read_text(), WRITER.path(tmp_path, after.source)
+    with pytest.raises(UserError, match=r"data\.yaml: its names .*, or --overwrite to replace it"):
+        WRITER.before(tmp_path, after.proposals.categories, None)
+    other = tmp_path / "labels" / "b.txt"
+    other.write_text("0 0 0 1 0 1 1\n")
+    with pytest.raises(UserError, match=r"b\.txt: counts classes by .*data\.yaml, which is to be"):
+        WRITER.before(tmp_path, after.proposals.categories, {file})
+    assert (tmp_path / "data.yaml").read_text() == text
+    WRITER.before(tmp_path, after.proposals.categories, {file, other})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    WRITER.write(tmp_path, after)
+    assert read_yaml(tmp_path / "data.yaml")["names"] == {0: ours}
+
+
+def test_nothing_makes_room_where_names_fit_or_are_anothers(tmp_path: Path) -> None:
+    WRITER.before(tmp_path / "new", CLASS_AGNOSTIC, set())
+    WRITER.write(tmp_path, predicted(NOTHING))
+    ours = (tmp_path / "data.yaml").read_text()
+    for text in (ours, ours.replace("object", "cup"), f"names: [cup] # {ours}"):
+        (tmp_path / "data.yaml").write_text(text)
+        WRITER.before(tmp_path, CLASS_AGNOSTIC, set())
+        assert (tmp_path / "data.yaml").read_text() == text
+    with pytest.raises(UserError, match=r"its names are not those .*, or move it away"):
+        WRITER.before(tmp_path, {1: "cup", 2: "box"}, set(tmp_path.rglob("*")))
+    assert (tmp_path / "data.yaml").read_text() == text
 
 
 # Hand-made files.

@@ -18,6 +18,7 @@ from instancefcn.core.drawing import paste
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import decode
+from instancefcn.inference.engines import open_engine
 from instancefcn.inference.predictor import Predictor, to_pixels
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import Sampling, sample
@@ -63,6 +64,10 @@ def test_path_image_and_array_give_the_same(
     assert len(proposals) == 50
     for same in (path, str(path), Image.fromarray(image), image, np.asfortranarray(image)):
         assert_same(predictor(same), proposals)
+    with path.open("rb") as file:
+        for found in predictor.stream([path.read_bytes(), file, file]):
+            assert_same(found, proposals)
+        assert_same(predictor.at(file, 40, 30), proposals.at(40, 30))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -303,7 +308,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     inference = {"sides": [48, 64], "selection": {"top": 7}}
-    Model(build(description, "here"), description, inference, card={}).save(path)
+    Model(build(description, "here"), description, inference, card={"step": 3}).save(path)
     return path
 
 
@@ -312,6 +317,14 @@ def test_a_model_file_brings_its_settings(model_file: Path, image: NDArray[np.ui
     assert predictor.settings.sides == (48, 64)
     assert predictor.settings.selection == Selection(top=7)
     assert len(predictor(image)) == 7
+
+
+def test_a_model_file_says_where_it_comes_from(model_file: Path, predictor: Predictor) -> None:
+    """What runs the file says it, so that nobody opens the file again, of whatever kind it is."""
+    found = Predictor.from_pretrained(model_file)
+    assert found.card == open_engine(model_file).card == {"step": 3}
+    assert found.with_selection(top=1).card == {"step": 3}
+    assert predictor.card == {}
 
 
 def test_settings_given_take_the_place_of_the_files(model_file: Path) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from rich.console import Console
 
@@ -26,18 +27,16 @@ from instancefcn.apps.model_arguments import (
 from instancefcn.apps.numbers import count
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file, writing
-from instancefcn.core.proposals import CLASS_AGNOSTIC
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.core.words import counted
 from instancefcn.data.checks import require_sound
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import recorded, union
+from instancefcn.evaluation.comparing import Compared, compare_names, compare_results
 from instancefcn.evaluation.measuring import (
     Chosen,
     LabelReport,
     Measured,
-    Method,
-    are_labelled,
     choose,
     measure,
     measured,
@@ -58,15 +57,11 @@ from instancefcn.evaluation.report import (
     to_markdown,
     to_rich,
 )
-from instancefcn.formats.coco.results import (
-    NO_CATEGORY,
-    Results,
-    ScoredMask,
-    named_categories,
-    read_results,
-)
+from instancefcn.formats.coco.results import Results, named_categories, read_results
 from instancefcn.inference.predictor import Predictor
-from instancefcn.network.models import read_card
+
+Measure = Callable[[], Measured]
+"""Of one method, when its turn comes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,27 +106,22 @@ def run(arguments: argparse.Namespace) -> int:
     if models:
         for line in require_sound(dataset):
             print(line, file=sys.stderr)
-    methods = {
-        (name := names[Path(model)]): model_method(model, name, dataset, arguments)
-        for model in models
-    }
+    predictors = {model: opened(model, arguments) for model in models}
     if arguments.output:
         import_module("instancefcn.evaluation.plots")  # of an extra that may be missing
         require_writable(arguments.output)
     images = [dataset[i] for i in range(len(dataset))] if arguments.results else []
-    results = {
-        names[path]: read_results(path, images, dataset.categories) for path in arguments.results
-    }
-    chosen = choose_images(dataset, models, arguments.limit, arguments.include_trained)
+    results = {path: read_results(path, images, dataset.categories) for path in arguments.results}
+    cards = {model: predictor.card for model, predictor in predictors.items()}
+    chosen = choose_images(dataset, cards, arguments.limit, arguments.include_trained)
     judged = [images[i] for i in chosen.places] if images else []
-    for path in arguments.results:
-        name, found = names[path], results[names[path]]
-        tell_unknown(name, named_categories(path), dataset)
-        tell_uncounted(name, found, dataset)
-        tell_missing(name, sum(image.image_id not in found for image in judged), len(judged))
-    measures: dict[str, Callable[[], Measured]] = {
-        **{name: partial(measure, m, dataset, chosen.places) for name, m in methods.items()},
-        **{name: partial(of_results, r, judged, dataset) for name, r in results.items()},
+    measures = {
+        (name := names[Path(model)]): of_model(predictor, name, dataset, chosen.places)
+        for model, predictor in predictors.items()
+    }
+    measures |= {
+        (name := names[path]): of_results(path, found, name, dataset, judged)
+        for path, found in results.items()
     }
     figures: dict[str, Measured] = {}
     label = chosen.label(dataset.name)
@@ -143,11 +133,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def model_method(
-    model: str, name: str, dataset: Dataset, arguments: argparse.Namespace
-) -> Method[Sequence[ScoredMask]]:
-    """What a model finds, in the data set's categories. Raises UserError if it cannot be used."""
-    predictor = Predictor.from_pretrained(
+def opened(model: str, arguments: argparse.Namespace) -> Predictor:
+    """Raises UserError if the model cannot be used."""
+    return Predictor.from_pretrained(
         model,
         arguments.sides,
         device=arguments.device,
@@ -155,41 +143,37 @@ def model_method(
         trust=trusted(arguments),
         labels=arguments.labels,
     )
+
+
+def of_model(predictor: Predictor, name: str, dataset: Dataset, places: Sequence[int]) -> Measure:
+    """What measures a model. Says what of its masks counts."""
     if predictor.labels:
         most = predictor.settings.labelling.top
         words = f"recall is of its labelled masks, at most {most:,} an image"
         print(f"{name}: {words}; --no-labels measures its masks alone", file=sys.stderr)
+    compared = compare_names(predictor.categories, dataset)
+    tell_compared(name, compared)
 
     def method(images: Iterable[Path]) -> Iterator[Sequence[ScoredMask]]:
-        for place, proposals in enumerate(predictor.stream(images)):
-            if place == 0:
-                tell_unknown(name, proposals.categories, dataset)
-            yield scored_masks(proposals, dataset.categories)
+        return (scored_masks(p, dataset.categories) for p in predictor.stream(images))
 
-    return method
+    return partial(measure, method, dataset, places, compared.categories)
 
 
-def of_results(results: Results, images: Iterable[AnnotatedImage], dataset: Dataset) -> Measured:
-    """What results find on some images of the data set."""
-    categories = dataset.categories if are_labelled(results, dataset.categories) else {}
+def of_results(
+    path: Path, results: Results, name: str, dataset: Dataset, images: Sequence[AnnotatedImage]
+) -> Measure:
+    """What measures results on some images of the data set. Says what of them counts."""
+    compared = compare_results(named_categories(path), results, dataset)
+    tell_compared(name, compared)
+    tell_missing(name, sum(image.image_id not in results for image in images), len(images))
     found = ((image, results.get(image.image_id, ())) for image in images)
-    return measured(found, categories)
+    return partial(measured, found, compared.categories)
 
 
-def tell_unknown(name: str, categories: Mapping[int, str], dataset: Dataset) -> None:
-    """Say which of a method's categories the data set lacks."""
-    unknown = sorted({*categories.values()} - {*dataset.categories.values()})
-    if unknown and categories != CLASS_AGNOSTIC:
-        words = f"{dataset.name} has no category {', '.join(map(repr, unknown))}"
-        print(f"{name}: {words}; masks of these count for recall only", file=sys.stderr)
-
-
-def tell_uncounted(name: str, results: Results, dataset: Dataset) -> None:
-    """Say how many of labelled results are of no category of the data set's."""
-    of_none = [m for masks in results.values() for m in masks if m.category == NO_CATEGORY]
-    if of_none and are_labelled(results, dataset.categories):
-        words = f"{len(of_none):,} masks are of no category of {dataset.name}'s"
-        print(f"{name}: {words}; they count for recall only", file=sys.stderr)
+def tell_compared(name: str, compared: Compared) -> None:
+    for line in compared.words:
+        print(f"{name}: {line}", file=sys.stderr)
 
 
 def tell_missing(name: str, without: int, number: int) -> None:
@@ -207,19 +191,19 @@ def require_writable(folder: Path) -> None:
 
 
 def choose_images(
-    dataset: Dataset, models: Sequence[str], limit: int | None, included: bool
+    dataset: Dataset, cards: Mapping[str, Mapping[str, Any]], limit: int | None, included: bool
 ) -> Chosen:
-    """The images to measure on: without those that one of the models was trained on, unless they
-    are ``included``. Says what was left out. Raises UserError if nothing is left.
+    """The images to measure on: without those that one of the models, by its card, was trained on,
+    unless they are ``included``. Says what was left out. Raises UserError if nothing is left.
     """
-    known = [recorded(read_card(model), model) for model in models]
-    for model, pictures in zip(models, known, strict=True):
+    known = {model: recorded(card, model) for model, card in cards.items()}
+    for model, pictures in known.items():
         if pictures is None:
             print(
                 f"{model}: its file does not say on which images it was trained; none is left out",
                 file=sys.stderr,
             )
-    chosen = choose(dataset, union(known), limit or len(dataset), included)
+    chosen = choose(dataset, union([*known.values()]), limit or len(dataset), included)
     if chosen.trained and not included:
         if not chosen.places:
             raise UserError(

@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     read = [*found.images, Path(arguments.model), *filter(None, [arguments.annotations])]
     require_apart((plan.folder / name for name in names), read)
     ledger = Ledger(plan.folder)
-    settings = _settings(predictor, arguments.model, plan.categories)
+    settings = _settings(predictor, arguments.model)
     if plan.joined and not arguments.overwrite:
         ledger.require_named(sources)
     if arguments.resume:
@@ -107,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         ledger.overwrite(settings, names)
     else:
         ledger.start(settings, names)
+    plan.make_room(predictor.categories, sources, arguments.overwrite)
     failures = Failures("propose", len(found.unread))
     return _carry_out(Run(plan, ledger, failures.caught), sources, predictor, failures)
 
@@ -160,7 +161,7 @@ def _with_limits(predictor: Predictor, arguments: argparse.Namespace) -> Predict
     return predictor.with_labelling(**given)
 
 
-def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -> Mapping[str, Any]:
+def _settings(predictor: Predictor, model: str) -> Mapping[str, Any]:
     """What the masks depend on, by the options that change it."""
     selection = asdict(predictor.settings.selection)
     labelling = asdict(predictor.settings.labelling)
@@ -170,7 +171,7 @@ def _settings(predictor: Predictor, model: str, categories: Mapping[int, str]) -
         "--sides": predictor.settings.sides,
         "--min-score": [selection.pop("min_score"), labelling.pop("min_score")],
         "--top": [selection, labelling.pop("top")],
-        "set of labels": categories,
+        "set of labels": predictor.categories,
         "way of labelling": labelling,
     }
 

@@ -16,10 +16,10 @@ from instancefcn.baselines.searching import Task, search_all
 from instancefcn.baselines.selective_search import STRATEGIES
 from instancefcn.core.errors import UserError
 from instancefcn.core.journal import Journal
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.core.words import counted
-from instancefcn.formats.coco.results import ScoredMask
-from instancefcn.formats.coco.writing import ImageMasks, ids_for, write_results
+from instancefcn.formats.coco.writing import ids_for, write_results
+from instancefcn.formats.prediction import ImageMasks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,9 +20,9 @@ from rich.progress import track
 
 from instancefcn.baselines.selective_search import STRATEGIES, selective_search
 from instancefcn.core.errors import UserError
+from instancefcn.core.types import ScoredMask
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.images import read_image
-from instancefcn.formats.coco.results import ScoredMask
 
 
 def search_images(

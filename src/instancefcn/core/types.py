@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
@@ -45,6 +45,14 @@ class Rle:
     height: int
     width: int
     counts: bytes
+
+
+class ScoredMask(NamedTuple):
+    """A mask of the whole image, a score that ranks it among the image's, and its category."""
+
+    mask: Rle
+    score: float
+    category: int = 1
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import BytesIO
 from os.path import isfile, lexists
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,11 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.limits import limit
+
+AnyFile: TypeAlias = Path | str | bytes | IO[bytes]
+"""An image file: its path, its bytes, or the file itself, opened to read bytes. Such a one is read
+from its beginning, however much of it has been read, and is left open.
+"""
 
 MAX_PIXELS = limit("MAX_PIXELS", 200_000_000)
 """The most pixels of an image."""
@@ -49,29 +55,57 @@ _OTHER_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": _FOREIGN}
 _EXIF = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 
 
+def is_file(image: object) -> TypeGuard[AnyFile]:
+    """Whether this is a file, given in one of the ways."""
+    return isinstance(image, (str, Path, bytes)) or hasattr(image, "read")
+
+
+def name_of(file: AnyFile) -> str:
+    """What messages call a file."""
+    name = file if isinstance(file, (str, Path)) else getattr(file, "name", None)
+    return str(name) if isinstance(name, (str, Path)) else "an image given as bytes"
+
+
 @contextmanager
-def opened(path: Path | str) -> Iterator[ImageFile.ImageFile]:
+def opened(file: AnyFile) -> Iterator[ImageFile.ImageFile]:
     """The file as a PIL image that is not decoded yet; decode it inside the block.
 
     Whatever goes wrong in the block is a UserError that names the file.
     """
-    if not isfile(path):
-        there = ", but a folder, a pipe or a link to nothing" if lexists(path) else ""
-        raise UserError(f"{path}: no such file{there}; check the path")
-    if Path(path).stat().st_size == 0:
-        raise UserError(f"{path}: the file is empty; copy or export it again")
     try:
-        with open(path, "rb") as file:
-            image = _identified(file, os.fspath(path))
+        with _to_read(file) as content:
+            # Pillow maps what has a name into memory, whatever lies there by then.
+            name = os.fspath(file) if isinstance(file, (str, Path)) else ""
+            image = _identified(content, name)
             _require_within_limits(image)
             yield image
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{name_of(file)}: {error}") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{path}: cannot be read ({reason}); copy or export the image again"
+            f"{name_of(file)}: cannot be read ({reason}); copy or export the image again"
         ) from error
+
+
+def _to_read(file: AnyFile) -> AbstractContextManager[IO[bytes]]:
+    """A file opened to read bytes, at its beginning."""
+    if isinstance(file, bytes):
+        return BytesIO(file)
+    if isinstance(file, (str, Path)):
+        if not isfile(file):
+            there = ", but a folder, a pipe or a link to nothing" if lexists(file) else ""
+            raise UserError(f"no such file{there}; check the path")
+        return open(file, "rb")
+    try:
+        file.seek(0)
+    except OSError as error:
+        raise UserError(
+            f"it cannot be read twice ({error}); give its bytes, file.read()"
+        ) from error
+    if not isinstance(file.read(0), bytes):
+        raise UserError('a file opened as text; open it with open(path, "rb")')
+    return nullcontext(file)
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -127,10 +161,12 @@ def _exif_orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _identified(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+def _identified(file: IO[bytes], name: str) -> ImageFile.ImageFile:
     """As Image.open does it, but without its limit, which is global and comes after opening."""
     Image.init()
     prefix = file.read(16)
+    if not prefix:
+        raise UserError("the file is empty; copy or export it again")
     for kind in _FORMATS:
         factory, accept = Image.OPEN.get(kind, (None, None))
         try:
@@ -150,7 +186,7 @@ def _identified(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     raise UserError("not an image; give a JPEG, PNG, TIFF, WebP or BMP")
 
 
-def _pixels_of_tiff(file: BinaryIO) -> str:
+def _pixels_of_tiff(file: IO[bytes]) -> str:
     """What its pixels are, such as "1 channel of 64-bit floating", of a TIFF with good tags."""
     file.seek(0)
     header = file.read(8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,11 @@ from PIL import Image
 
 from instancefcn.core.errors import UserError
 from instancefcn.data.image_files import (
+    AnyFile,
     has_16_bit_colours,
     is_sideways,
     laid_down,
+    name_of,
     opened,
     orientation_of,
     take_lower_bytes,
@@ -30,45 +31,46 @@ Rows = Callable[[int, int], Pixels]
 """Rows y0 .. y1 of an image as RGB."""
 
 
-def read_image(path: Path | str) -> Pixels:
-    """The image of a file, (H, W, 3) uint8 RGB, turned upright as its EXIF orientation says.
+def read_image(file: AnyFile) -> Pixels:
+    """The image of a file, (H, W, 3) uint8 RGB, turned upright as its EXIF orientation says. The
+    file is given by its path, as its bytes, or opened to read bytes.
 
     Takes JPEG, PNG, TIFF, WebP, BMP, GIF, PPM, JPEG 2000 and AVIF; see ``to_rgb`` for the modes.
     Of an animation it is the first frame; of a TIFF of several pages the first, with a warning.
     Raises UserError, naming the file, for anything that is no whole image or that exceeds
     ``image_files.MAX_PIXELS`` or ``MAX_BYTES``. ``image_size`` is its shape.
     """
-    with opened(path) as image:
+    with opened(file) as image:
         orientation = orientation_of(image)
         deep = has_16_bit_colours(image)
         pages = image.format == "TIFF" and getattr(image, "is_animated", False)
         image.load()
     if pages:
-        warnings.warn(f"{path}: a file of several pages, the first is used", stacklevel=2)
+        warnings.warn(f"{name_of(file)}: a file of several pages, the first is used", stacklevel=2)
     highest = np.max(image.getextrema()) if deep else 255
     if highest < 64:  # at most 14 of 16 bits, of which Pillow gives the upper 8
-        with opened(path) as lower:
+        with opened(file) as lower:
             take_lower_bytes(lower)
             lower.load()
         return _deep_to_rgb(image, lower, 256 * int(highest) + 255, orientation)
     try:
         return _pil_to_rgb(image, orientation)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{name_of(file)}: {error}") from error
 
 
-def image_size(path: Path | str) -> tuple[int, int]:
+def image_size(file: AnyFile) -> tuple[int, int]:
     """Height and width of what ``read_image`` would return, from the file's header alone."""
-    with opened(path) as image:
+    with opened(file) as image:
         return upright_size(image)
 
 
-def read_labels(path: Path | str) -> NDArray[np.integer[Any]]:
+def read_labels(file: AnyFile) -> NDArray[np.integer[Any]]:
     """The values (H, W) of a label map: a palette's indices, not its colours, or grey.
 
     uint8 of 8 bits, uint16 of 16 bits. Raises UserError, naming the file, if it is neither.
     """
-    with opened(path) as image:
+    with opened(file) as image:
         image.load()
     if image.mode in ("P", "L", "I;16"):
         return np.array(image)
@@ -77,8 +79,8 @@ def read_labels(path: Path | str) -> NDArray[np.integer[Any]]:
         if values.min() >= 0 and values.max() <= 65535:
             return values.astype(np.uint16)
     raise UserError(
-        f"{path}: a label map has a palette, or is grey of 8 or 16 bits, this is {image.mode}; "
-        "save the labels themselves, not their colours"
+        f"{name_of(file)}: a label map has a palette, or is grey of 8 or 16 bits, this is "
+        f"{image.mode}; save the labels themselves, not their colours"
     )
 
 
@@ -96,7 +98,7 @@ def to_rgb(image: Image.Image | NDArray[Any]) -> Pixels:
         return _array_to_rgb(image)
     if not isinstance(image, Image.Image):
         raise UserError(
-            f"an image is a PIL image or an array, or for a Predictor a path, got "
+            f"an image is a PIL image or an array, or for a Predictor a file, got "
             f"{type(image).__name__}; convert it, e.g. with numpy.asarray"
         )
     return _pil_to_rgb(image, orientation=1)

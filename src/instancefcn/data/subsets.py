@@ -13,48 +13,15 @@ from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.data.splits import shipped_split
 
 
-class Every:
-    """The images 0, step, 2 * step .. of a data set.
+class _Part:
+    """The images of a data set at some places, in its order."""
 
-    Invariant: ``step`` 1 is the data set itself. Raises UserError for a step below 1.
-    """
-
-    def __init__(self, dataset: Dataset, step: int) -> None:
-        if step < 1:
-            raise UserError(f"step: {step}; give 1 or more")
+    def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.step = step
 
     @property
-    def name(self) -> str:
-        return f"1 in {self.step} of {self.dataset.name}"
-
-    @property
-    def categories(self) -> Mapping[int, str]:
-        return self.dataset.categories
-
-    def __len__(self) -> int:
-        return len(range(0, len(self.dataset), self.step))
-
-    def __getitem__(self, index: int) -> AnnotatedImage:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self.dataset[index * self.step]
-
-    def problems(self, decode: bool = False) -> Iterator[Problem]:
-        """See ``Dataset.problems``; of these images only."""
-        return check_items(self, decode)
-
-
-class Listed:
-    """The images of a data set whose files a list of the package names, in the data set's order.
-
-    names: a file of the package's folder ``splits``, without ".txt": "coco_val2017".
-    """
-
-    def __init__(self, dataset: Dataset, names: str) -> None:
-        self.dataset = dataset
-        self.names = names
+    def _places(self) -> Sequence[int]:
+        raise NotImplementedError
 
     @property
     def name(self) -> str:
@@ -76,14 +43,46 @@ class Listed:
         """See ``Dataset.problems``; of these images only."""
         return check_items(self, decode)
 
+
+class Every(_Part):
+    """The images 0, step, 2 * step .. of a data set.
+
+    Invariant: ``step`` 1 is the data set itself. Raises UserError for a step below 1.
+    """
+
+    def __init__(self, dataset: Dataset, step: int) -> None:
+        super().__init__(dataset)
+        if step < 1:
+            raise UserError(f"step: {step}; give 1 or more")
+        self.step = step
+
+    @property
+    def name(self) -> str:
+        return f"1 in {self.step} of {self.dataset.name}"
+
+    @property
+    def _places(self) -> Sequence[int]:
+        return range(0, len(self.dataset), self.step)
+
+
+class Listed(_Part):
+    """The images of a data set whose files a list of the package names, in the data set's order.
+
+    names: a file of the package's folder ``splits``, without ".txt": "coco_val2017".
+    """
+
+    def __init__(self, dataset: Dataset, names: str) -> None:
+        super().__init__(dataset)
+        self.names = names
+
     @cached_property
-    def _places(self) -> list[int]:
+    def _places(self) -> Sequence[int]:
         names = set(shipped_split(self.names))
         places = range(len(self.dataset))
         return [place for place in places if self.dataset[place].path.stem in names]
 
 
-class Only:
+class Only(_Part):
     """The images of a data set that show some of its categories, and their objects alone.
 
     names: of the categories, which keep their ids. Raises UserError, at the first look, for a name
@@ -91,7 +90,7 @@ class Only:
     """
 
     def __init__(self, dataset: Dataset, names: Sequence[str]) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self.names = names
 
     @property
@@ -109,24 +108,15 @@ class Only:
         known = self.dataset.categories.items()
         return {category: name for category, name in known if name in self.names}
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def __getitem__(self, index: int) -> AnnotatedImage:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self._of(self.dataset[self._places[index]])
-
-    def problems(self, decode: bool = False) -> Iterator[Problem]:
-        """See ``Dataset.problems``; of these images only."""
-        return check_items(self, decode)
+        return self._of(super().__getitem__(index))
 
     def _of(self, image: AnnotatedImage) -> AnnotatedImage:
         shown = tuple(i for i in image.instances if i.category in self.categories)
         return replace(image, instances=shown)
 
     @cached_property
-    def _places(self) -> list[int]:
+    def _places(self) -> Sequence[int]:
         places = range(len(self.dataset))
         return [place for place in places if self._of(self.dataset[place]).instances]
 

@@ -19,9 +19,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.evaluation.recall import AREAS, judged
-from instancefcn.formats.coco.results import Results, ScoredMask, ranked
+from instancefcn.formats.coco.results import Results, ranked
 
 MAX_MASKS = 100
 """How many masks of each category of an image count: COCO's own number."""

@@ -13,14 +13,14 @@ from rich.markup import escape
 from rich.progress import track
 
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.identity import Thumbnails, is_known, thumbnail
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.coco_precision import CocoReport, judge_by_coco, summarize_by_coco
 from instancefcn.evaluation.precision import PrecisionReport, judge, summarize_precision
 from instancefcn.evaluation.recall import COUNTS, RecallReport, match, summarize
-from instancefcn.formats.coco.results import NO_CATEGORY, Results, ScoredMask
+from instancefcn.formats.coco.results import NO_CATEGORY
 
 Found = TypeVar("Found")
 
@@ -75,35 +75,40 @@ class LabelReport:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a method finds. labels: None if no mask has a category of the data set's."""
+    """What a method finds. labels: None if its masks are judged by no category."""
 
     recall: RecallReport
     labels: LabelReport | None
 
 
 def measure(
-    method: Method[Sequence[ScoredMask]], dataset: Dataset, places: Sequence[int]
+    method: Method[Sequence[ScoredMask]],
+    dataset: Dataset,
+    places: Sequence[int],
+    categories: Mapping[int, str],
 ) -> Measured:
-    """A method's masks on the images of a data set at these places, measured."""
-    return measured(find(method, dataset, places), dataset.categories)
+    """A method's masks on the images of a data set at these places: see ``measured``."""
+    return measured(find(method, dataset, places), categories)
 
 
 def measured(
     found: Iterable[tuple[AnnotatedImage, Sequence[ScoredMask]]], categories: Mapping[int, str]
 ) -> Measured:
-    """Recall of images' masks, best first, and precision of those of these categories.
+    """Recall of images' masks, best first, and precision of those of these categories, if there
+    are any.
 
     Masks are judged image by image and not kept.
     """
-    matches, judgements, by_coco, labelled = [], [], [], False
+    matches, judgements, by_coco = [], [], []
     for image, masks in found:
-        counting = any(mask.category in categories for mask in masks)
-        labelled = labelled or counting
         matches.append(match(image, [mask.mask for mask in masks[: max(COUNTS)]]))
+        if not categories:
+            continue
+        counting = any(mask.category in categories for mask in masks)
         # What is of none of the categories plays no part in precision, and takes as long to judge.
         judgements.append(judge(image, masks if counting else ()))
         by_coco.append(judge_by_coco(image, masks, categories))
-    if not labelled:
+    if not categories:
         return Measured(summarize(matches), None)
     sds = summarize_precision(judgements, categories)
     return Measured(summarize(matches), LabelReport(sds, summarize_by_coco(by_coco, categories)))
@@ -118,14 +123,6 @@ def scored_masks(proposals: Proposals, categories: Mapping[int, str]) -> list[Sc
     labels = (of_label[label] for label in proposals.labels.tolist())
     masks = zip(proposals.masks(), proposals.scores.tolist(), labels, strict=True)
     return [ScoredMask(*mask) for mask in masks]
-
-
-def are_labelled(results: Results, categories: Mapping[int, str]) -> bool:
-    """Do results tell a data set's categories apart? Those that give one to all masks, as
-    class-agnostic methods do, have labels only if it is the data set's only one.
-    """
-    found = {mask.category for masks in results.values() for mask in masks} & categories.keys()
-    return len(found) > 1 or len(found) == len(categories) == 1
 
 
 def find(

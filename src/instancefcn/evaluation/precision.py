@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instancefcn.core.types import AnnotatedImage
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.evaluation.recall import areas, judged
-from instancefcn.formats.coco.results import Results, ScoredMask, ranked
+from instancefcn.formats.coco.results import Results, ranked
 
 Interpolation = Literal["11-point", "all-point"]
 """How precision is averaged over recall: see ``average_precision``."""

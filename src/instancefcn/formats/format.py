@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from instancefcn.data.dataset import Dataset
-from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.prediction import ImageMasks, Prediction, Source
 
 Lost: TypeAlias = Mapping[str, int]
 """What of an image's masks a format could not hold, and how often: {"holes": 2}."""
@@ -31,6 +32,12 @@ class Format:
     open: Callable[[Path, str | None, Path | None], Dataset]
 
 
+def _nothing_before(
+    folder: Path, categories: Mapping[int, str], replaced: Collection[Path] | None
+) -> None:
+    """Of formats in which an image's file says all that is to be known of it."""
+
+
 @dataclass(frozen=True)
 class Writer:
     """Writes proposals, a file an image.
@@ -38,6 +45,9 @@ class Writer:
     name: on the command line. words: what it writes, for help.
     folder: its own, below the output. file: an image's file in it, "{}" standing for its stem.
     write: (folder, prediction) -> what was lost. The file appears whole or not at all.
+    before: (folder, categories of the proposals, the files that will be replaced whoever wrote
+    them, None if none may be): before the first image, makes room for files of these categories.
+    Raises UserError, changing nothing, if what lies there would be belied.
     """
 
     name: str
@@ -45,7 +55,38 @@ class Writer:
     folder: str
     file: str
     write: Callable[[Path, Prediction], Lost]
+    before: Callable[[Path, Mapping[int, str], Collection[Path] | None], None] = _nothing_before
 
     def path(self, folder: Path, source: Source) -> Path:
         """The file that ``write`` writes of an image in this folder."""
         return folder / self.file.format(source.stem)
+
+
+Add: TypeAlias = Callable[[Source, ImageMasks], None]
+"""Takes up one image."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """One file of all images' proposals.
+
+    name: its own, in the output. write: opens it, so that image after image can be added; it is
+    complete when the block ends.
+    """
+
+    name: str
+    write: Callable[[BinaryIO], AbstractContextManager[Add]]
+
+
+@dataclass(frozen=True)
+class JoinedWriter:
+    """Writes proposals, one file for all images.
+
+    name, words: as those of a ``Writer``.
+    of: the file for proposals of these categories. Where annotations list the images, it is given
+    what they call each category too; without them None.
+    """
+
+    name: str
+    words: str
+    of: Callable[[Mapping[int, str], Mapping[int, int] | None], Joined]

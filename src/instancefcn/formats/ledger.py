@@ -18,8 +18,7 @@ from typing import Any
 from instancefcn.core.errors import UserError
 from instancefcn.core.journal import Journal, needed
 from instancefcn.core.words import counted
-from instancefcn.formats.coco.writing import ImageMasks
-from instancefcn.formats.prediction import Source
+from instancefcn.formats.prediction import ImageMasks, Source
 
 BLOCK = 1 << 20
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from instancefcn.core.drawing import paste
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import mask_area
-from instancefcn.core.types import Rle
+from instancefcn.core.types import Rle, ScoredMask
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,36 @@ class Prediction:
         kept = [i for i, mask in enumerate(masks) if mask_area(mask)]
         index = torch.tensor(kept, dtype=torch.int64, device=proposals.scores.device)
         return cls(source, pixels, proposals[index], [masks[i] for i in kept])
+
+
+@dataclass(frozen=True)
+class ImageMasks:
+    """What one file for all images says of an image: its size and its masks, best first."""
+
+    height: int
+    width: int
+    masks: Sequence[ScoredMask]
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> ImageMasks:
+        proposals = prediction.proposals
+        scores = map(short_score, proposals.scores.tolist())
+        each = zip(prediction.masks, scores, proposals.labels.tolist(), strict=True)
+        return cls(proposals.height, proposals.width, [ScoredMask(*said) for said in each])
+
+    def to_json(self) -> dict[str, Any]:
+        """``of_json`` is its inverse."""
+        masks = [[mask.counts.decode("ascii"), *rest] for mask, *rest in self.masks]
+        return {"height": self.height, "width": self.width, "masks": masks}
+
+    @classmethod
+    def of_json(cls, record: Mapping[str, Any]) -> ImageMasks:
+        height, width = record["height"], record["width"]
+        masks = [
+            ScoredMask(Rle(height, width, counts.encode("ascii")), *rest)
+            for counts, *rest in record["masks"]
+        ]
+        return cls(height, width, masks)
 
 
 def short_score(score: float) -> float:

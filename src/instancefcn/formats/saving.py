@@ -21,10 +21,10 @@ from instancefcn.core.proposals import Proposals
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.core.types import is_name
 from instancefcn.formats.coco.records import whole
-from instancefcn.formats.coco.writing import ImageMasks, data_set
+from instancefcn.formats.coco.writing import data_set
 from instancefcn.formats.label_pngs import label_map
 from instancefcn.formats.png import write_png
-from instancefcn.formats.prediction import Prediction, Source
+from instancefcn.formats.prediction import ImageMasks, Prediction, Source
 
 TENSORS = ("scores", "windows", "logits", "level", "labels")
 ANSWERS = "answers."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instancefcn.formats import coco, label_pngs, labelme, overlay, sbd, voc, yolo
-from instancefcn.formats.format import Format, Writer
+from instancefcn.formats.format import Format, JoinedWriter, Writer
 
 FORMATS: tuple[Format, ...] = (
     voc.FORMAT,
@@ -22,4 +22,7 @@ WRITERS: tuple[Writer, ...] = (
     labelme.MASKS,
     yolo.WRITER,
 )
-"""What is written image by image. COCO's one file for all images is ``coco.writing``'s."""
+"""What is written image by image."""
+
+JOINED_WRITERS: tuple[JoinedWriter, ...] = (coco.WRITER,)
+"""What is written as one file for all images."""

@@ -6,7 +6,8 @@ An engine whose model has a labeller also says what the masks show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from instancefcn.core.look import Look
 from instancefcn.core.proposals import Proposals
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import Sampling
+from instancefcn.inference.settings import Inference
 
 
 class Engine(Protocol):
@@ -39,3 +41,14 @@ class Engine(Protocol):
 
         ``looks``: those of the candidates that the proposals were ranked of.
         """
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model's file, opened: what runs it, how it says that it is meant to be used, and where it
+    says that it comes from, as plain values.
+    """
+
+    engine: Engine
+    settings: Inference
+    card: Mapping[str, Any]

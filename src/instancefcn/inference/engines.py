@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from instancefcn.inference.engine import Engine
-from instancefcn.inference.settings import Inference
+from instancefcn.inference.engine import Opened
 
 
-def open_engine(
-    name: str | Path, device: str | None = None, trust: Collection[str] = ()
-) -> tuple[Engine, Inference]:
-    """The engine that runs a model, and how the model says that it is meant to be used.
+def open_engine(name: str | Path, device: str | None = None, trust: Collection[str] = ()) -> Opened:
+    """The engine that runs a model, and what the model says of itself.
 
     name: a file, or a model that ships. Raises UserError, naming it, for what no engine runs.
     """

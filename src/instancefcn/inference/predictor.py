@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -17,6 +17,7 @@ from instancefcn.core.candidates import Candidates, merge
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.core.types import Rle
+from instancefcn.data.image_files import AnyFile, is_file
 from instancefcn.data.images import read_image, to_rgb
 from instancefcn.inference.engine import Engine
 from instancefcn.inference.engines import open_engine
@@ -26,7 +27,8 @@ from instancefcn.inference.settings import Inference
 from instancefcn.inference.streaming import outcomes
 from instancefcn.labelling.labels import labelled
 
-AnyImage = str | Path | Image.Image | NDArray[Any]
+AnyImage: TypeAlias = AnyFile | Image.Image | NDArray[Any]
+"""An image file (its path, its bytes, or opened to read bytes), a PIL image or an array."""
 
 
 class Predictor:
@@ -34,15 +36,23 @@ class Predictor:
 
     settings: the sizes at which it sees an image, and what is kept. batch: how many inputs of one
     size go through the engine together. labels: whether a model that has a labeller labels.
+    card: what the model's file says of where it comes from, such as the images trained on.
     """
 
     def __init__(
-        self, engine: Engine, settings: Inference, batch: int = 1, *, labels: bool = True
+        self,
+        engine: Engine,
+        settings: Inference,
+        batch: int = 1,
+        *,
+        labels: bool = True,
+        card: Mapping[str, Any] | None = None,
     ) -> None:
         self.engine = engine
         self.settings = settings
         self.batch = batch
         self.labels = labels and bool(engine.categories)
+        self.card = card or {}
         self._clicked: tuple[bytes, Proposals] | None = None
 
     @classmethod
@@ -63,15 +73,18 @@ class Predictor:
         names it, "cpu", "cuda", "cuda:1" or "mps". ``trust`` names the packages whose classes the
         file may name: see ``network.models.load_model``.
         """
-        engine, settings = open_engine(name, device, trust)
+        opened = open_engine(name, device, trust)
+        settings = opened.settings
         if sides:
             settings = replace(settings, sides=tuple(sides))
         if selection:
             settings = replace(settings, selection=selection)
-        return cls(engine, settings, batch, labels=labels)
+        return cls(opened.engine, settings, batch, labels=labels, card=opened.card)
 
     def __call__(self, image: AnyImage) -> Proposals:
-        """Ranked proposals of a file, a PIL image or an array (see ``data.images.to_rgb``)."""
+        """Ranked proposals of a file (see ``data.images.read_image``), a PIL image or an array (see
+        ``data.images.to_rgb``).
+        """
         return self.propose([to_pixels(image)])[0]
 
     def stream(self, images: Iterable[AnyImage]) -> Iterator[Proposals]:
@@ -173,11 +186,14 @@ def to_pixels(image: AnyImage) -> Pixels:
     """An image file, turned upright by its EXIF orientation, a PIL image (likewise) or an array
     as (H, W, 3) uint8 RGB.
     """
-    if isinstance(image, (str, Path)):
+    if is_file(image):
         return read_image(image)
-    if not isinstance(image, Image.Image):
-        return to_rgb(image)
-    try:
-        return to_rgb(ImageOps.exif_transpose(image))
-    except OSError as error:
-        raise UserError(f"a PIL image whose file is broken ({error}); open a whole one") from error
+    upright: Any = image  # or what is no image, which to_rgb refuses
+    if isinstance(image, Image.Image):
+        try:
+            upright = ImageOps.exif_transpose(image)
+        except OSError as error:
+            raise UserError(
+                f"a PIL image whose file is broken ({error}); open a whole one"
+            ) from error
+    return to_rgb(upright)

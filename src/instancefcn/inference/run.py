@@ -10,20 +10,34 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
+from instancefcn.core.proposals import Proposals
 from instancefcn.data.images import read_image
-from instancefcn.formats.coco.writing import ImageMasks
+from instancefcn.formats.format import Joined
 from instancefcn.formats.ledger import Done, Ledger
 from instancefcn.formats.plan import Plan
-from instancefcn.formats.prediction import Prediction, Source
-from instancefcn.inference.predictor import Predictor
+from instancefcn.formats.prediction import ImageMasks, Prediction, Source
 from instancefcn.inference.sampling import Pixels
 from instancefcn.inference.streaming import outcomes
 
 Caught = Callable[[Path], AbstractContextManager[None]]
 """Holds what the work on an image raises, so that the run goes on; reports it as it likes."""
+
+
+class Proposer(Protocol):
+    """What finds proposals: a ``Predictor``, or what stands for some of them, such as a pool of
+    processes that share the images out, or an actor on another machine.
+    """
+
+    @property
+    def batch(self) -> int:
+        """How many images it takes together."""
+
+    def propose(self, images: Sequence[Pixels], /) -> Sequence[Proposals]:
+        """The proposals of each image (H, W, 3) uint8 RGB, in order."""
 
 
 @dataclass
@@ -56,9 +70,9 @@ class Run:
                 self._take(source, done)
         return todo
 
-    def do(self, todo: Sequence[Source], predictor: Predictor) -> Generator[Source, None, None]:
+    def do(self, todo: Sequence[Source], proposer: Proposer) -> Generator[Source, None, None]:
         """Does the work; yields each image whose turn is over, done or not."""
-        with closing(outcomes(todo, self._read, predictor.propose, predictor.batch)) as found:
+        with closing(outcomes(todo, self._read, proposer.propose, proposer.batch)) as found:
             for source, outcome in found:
                 with self.caught(source.path):
                     if isinstance(outcome, Exception):
@@ -67,11 +81,11 @@ class Run:
                 yield source
 
     def finish(self) -> None:
-        """Writes the file of all images. Raises UserError if none was done."""
+        """Writes the files of all images. Raises UserError if none was done."""
         if not self.done:
             raise UserError("no image was done, so nothing is written; see the errors above")
-        if self.plan.joined:
-            self._join(self.plan.joined)
+        for joined in self.plan.joined:
+            self._join(joined)
         self.ledger.end()
 
     def _read(self, source: Source) -> Pixels:
@@ -89,11 +103,11 @@ class Run:
         known = self.plan.identify(source, done.height, done.width)
         self.done[source.image_id] = known, done
 
-    def _join(self, path: Path) -> None:
-        """Write the file of all images, in their order, from what the ledger keeps."""
-        with whole_file(path) as file:
-            with self.plan.joining(file) as add:
+    def _join(self, joined: Joined) -> None:
+        """Write a file of all images, in their order, from what the ledger keeps."""
+        with whole_file(self.plan.folder / joined.name) as file:
+            with joined.write(file) as add:
                 for _, (source, done) in sorted(self.done.items()):
                     add(source, self.ledger.masks(done))
             file.flush()
-            self.ledger.add_file(path.name, Path(file.name))
+            self.ledger.add_file(joined.name, Path(file.name))

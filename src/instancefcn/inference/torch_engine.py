@@ -14,6 +14,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.level import Level
 from instancefcn.core.look import Look
 from instancefcn.core.proposals import Proposals
+from instancefcn.inference.engine import Opened
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import Sampling
 from instancefcn.inference.settings import Inference
@@ -98,9 +99,8 @@ def on_device(network: InstanceFCN, device: str | torch.device) -> InstanceFCN:
         ) from None
 
 
-def open_torch(
-    name: str | Path, device: str | None, trust: Collection[str]
-) -> tuple[TorchEngine, Inference]:
-    """The engine of a model file, and how the file says that it is meant to be used."""
+def open_torch(name: str | Path, device: str | None, trust: Collection[str]) -> Opened:
+    """See ``engines.open_engine``; of a model file as ``train`` writes it."""
     model = load_model(name, trust)
-    return TorchEngine(model.network, device), Inference.of(model.inference, str(name))
+    settings = Inference.of(model.inference, str(name))
+    return Opened(TorchEngine(model.network, device), settings, model.card)

@@ -2,5 +2,6 @@
 
 from instancefcn.formats.coco.dataset import CocoDataset
 from instancefcn.formats.coco.finding import FORMAT
+from instancefcn.formats.coco.writing import WRITER
 
-__all__ = ["FORMAT", "CocoDataset"]
+__all__ = ["FORMAT", "WRITER", "CocoDataset"]

@@ -29,6 +29,7 @@ class CocoDataset:
         self.annotations = Path(annotations)
         self.images = Path(images)
         self.outside = outside
+        self._checked: Index | None = None
 
     @property
     def name(self) -> str:
@@ -59,8 +60,10 @@ class CocoDataset:
         )
 
     def problems(self, decode: bool = False) -> Iterator[Problem]:
-        """See ``Dataset.problems``."""
-        return checks.problems(self.annotations, self.images, decode, self.outside)
+        """See ``Dataset.problems``. A file that was checked to its end is open already."""
+        self._checked = yield from checks.problems(
+            self.annotations, self.images, decode, self.outside
+        )
 
     def _instance(self, annotation: Annotation, image: ImageEntry) -> Instance:
         try:
@@ -74,4 +77,4 @@ class CocoDataset:
 
     @cached_property
     def _index(self) -> Index:
-        return read_index(self.annotations)
+        return self._checked or read_index(self.annotations)

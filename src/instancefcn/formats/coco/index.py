@@ -57,33 +57,51 @@ class Index:
             raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
 
 
+class Indexing:
+    """What an index is made of, as the entries of a file are read."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError, naming the file, if it cannot be opened."""
+        self.path = path
+        self._images: list[ImageEntry] = []
+        self._categories: dict[int, str] = {}
+        self._image_ids, self._spans = array("q"), array("q")
+        try:
+            with path.open("rb") as file:
+                self._state = _state(file)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+    def add(self, entry: Entry, value: Any) -> None:
+        """Take up an entry and what it says."""
+        if isinstance(value, ImageEntry):
+            self._images.append(value)
+        elif isinstance(value, Annotation):
+            self._image_ids.append(value.image_id)
+            self._spans.extend((entry.start, entry.end))
+        else:
+            self._categories[value[0]] = value[1]
+
+    def index(self) -> Index:
+        """Of what was taken up. Raises UserError if two images have one id."""
+        images = sorted(self._images, key=lambda image: image.image_id)
+        for one, two in pairwise(images):
+            if one.image_id == two.image_id:
+                raise UserError(
+                    f"{self.path}: two images have the id {one.image_id}; give each its own"
+                )
+        ids = np.array([image.image_id for image in images], np.int64)
+        order, first = _by_image(np.array(self._image_ids, np.int64), ids)
+        spans = np.array(self._spans, np.int64).reshape(-1, 2)[order]
+        return Index(self.path, tuple(images), self._categories, spans, first, self._state)
+
+
 def read_index(path: Path) -> Index:
     """Of a COCO data set. Raises UserError, naming file and entry, for what cannot be used."""
-    images: list[ImageEntry] = []
-    categories: dict[int, str] = {}
-    image_ids, spans = array("q"), array("q")
-    try:
-        with path.open("rb") as file:
-            state = _state(file)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    indexing = Indexing(path)
     for entry in read_tables(path, LISTS):
-        value = _parsed(path, entry)
-        if isinstance(value, ImageEntry):
-            images.append(value)
-        elif isinstance(value, Annotation):
-            image_ids.append(value.image_id)
-            spans.extend((entry.start, entry.end))
-        else:
-            categories[value[0]] = value[1]
-    images.sort(key=lambda image: image.image_id)
-    for one, two in pairwise(images):
-        if one.image_id == two.image_id:
-            raise UserError(f"{path}: two images have the id {one.image_id}; give each its own")
-    ids = np.array([image.image_id for image in images], np.int64)
-    order, first = _by_image(np.array(image_ids, np.int64), ids)
-    ordered = np.array(spans, np.int64).reshape(-1, 2)[order]
-    return Index(path, tuple(images), categories, ordered, first, state)
+        indexing.add(entry, _parsed(path, entry))
+    return indexing.index()
 
 
 def _parsed(path: Path, entry: Entry) -> Any:

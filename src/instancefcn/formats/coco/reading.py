@@ -20,6 +20,7 @@ from instancefcn.core.errors import UserError
 CHUNK = 1 << 20
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _decoder = json.JSONDecoder()
 
 
@@ -119,6 +120,8 @@ def _each(window: _Window, opening: str, closing: str) -> Iterator[int]:
     if window.peek() != closing:
         for index in count():
             yield index
+            if window.passes_comma():
+                continue
             if window.peek() == closing:
                 break
             window.take(",")
@@ -170,6 +173,14 @@ class _Window:
             if self._at < len(self._text) or self._ended:
                 return self._text[self._at : self._at + 1]
             self._more()
+
+    def passes_comma(self) -> bool:
+        """Whether a comma and what follows it are at hand; then the window stands there."""
+        comma = _COMMA.match(self._text, self._at)
+        if comma is None or comma.end() == len(self._text):
+            return False
+        self._at = comma.end()
+        return True
 
     def take(self, character: str) -> None:
         if self.peek() != character:

@@ -15,21 +15,13 @@ from reprlib import repr as short
 from typing import Any, NamedTuple, TypeAlias
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import AnnotatedImage, Rle
+from instancefcn.core.types import AnnotatedImage, ScoredMask
 from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import Entry, is_list, read_list, read_tables
 from instancefcn.formats.coco.records import to_rle, whole
 
 NO_CATEGORY = -1
 """Of masks that count for recall only: their category is none of the data set's."""
-
-
-class ScoredMask(NamedTuple):
-    """A mask of the whole image, a score that ranks it among the image's, and its category."""
-
-    mask: Rle
-    score: float
-    category: int = 1
 
 
 Results: TypeAlias = Mapping[int, Sequence[ScoredMask]]
@@ -179,11 +171,11 @@ class _Images:
         )
 
 
-def named_categories(path: Path) -> Mapping[int, str]:
-    """The names by which a file of results calls its categories; none for a results list, which
+def named_categories(path: Path) -> Mapping[int, str] | None:
+    """The names by which a file of results calls its categories; None for a results list, which
     has ids only. Raises UserError, naming the file.
     """
-    return {} if is_list(path) else read_categories(path, ("images", "annotations"))
+    return None if is_list(path) else read_categories(path, ("images", "annotations"))
 
 
 def _category(own: int | None, ids: Mapping[int, int] | None) -> int:
@@ -195,9 +187,10 @@ def _category(own: int | None, ids: Mapping[int, int] | None) -> int:
 
 def _evaluated_ids(path: Path, evaluated: Mapping[int, str]) -> Mapping[int, int]:
     """Which of the evaluated categories each of a file's own is, if it is one."""
-    if is_list(path):
+    named = named_categories(path)
+    if named is None:
         return {category: category for category in evaluated}
-    return ids_by_name(named_categories(path), evaluated)
+    return ids_by_name(named, evaluated)
 
 
 def _to_scored_mask(record: dict[str, Any], image: _Image, category: int) -> ScoredMask:

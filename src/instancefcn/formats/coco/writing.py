@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, BinaryIO
@@ -18,47 +19,14 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import CLASS_AGNOSTIC
 from instancefcn.core.rle import mask_area, mask_box, rle_to_coco
-from instancefcn.core.types import Rle
+from instancefcn.core.types import ScoredMask
 from instancefcn.data.dataset import Dataset
 from instancefcn.formats.coco.categories import ids_by_name, read_categories
 from instancefcn.formats.coco.reading import read_tables
 from instancefcn.formats.coco.records import ImageEntry, to_image
-from instancefcn.formats.coco.results import Results, ScoredMask, ranked
-from instancefcn.formats.prediction import Prediction, Source, short_score
-
-
-@dataclass(frozen=True)
-class ImageMasks:
-    """What COCO's files say of an image: its size and its masks, best first."""
-
-    height: int
-    width: int
-    masks: Sequence[ScoredMask]
-
-    @classmethod
-    def of(cls, prediction: Prediction) -> ImageMasks:
-        proposals = prediction.proposals
-        scores = map(short_score, proposals.scores.tolist())
-        each = zip(prediction.masks, scores, proposals.labels.tolist(), strict=True)
-        return cls(proposals.height, proposals.width, [ScoredMask(*said) for said in each])
-
-    def to_json(self) -> dict[str, Any]:
-        """``of_json`` is its inverse."""
-        masks = [[mask.counts.decode("ascii"), *rest] for mask, *rest in self.masks]
-        return {"height": self.height, "width": self.width, "masks": masks}
-
-    @classmethod
-    def of_json(cls, record: Mapping[str, Any]) -> ImageMasks:
-        height, width = record["height"], record["width"]
-        masks = [
-            ScoredMask(Rle(height, width, counts.encode("ascii")), *rest)
-            for counts, *rest in record["masks"]
-        ]
-        return cls(height, width, masks)
-
-
-Add = Callable[[Source, ImageMasks], None]
-"""Takes up one image."""
+from instancefcn.formats.coco.results import Results, ranked
+from instancefcn.formats.format import Add, Joined, JoinedWriter
+from instancefcn.formats.prediction import ImageMasks, Source
 
 
 @contextmanager
@@ -116,6 +84,19 @@ def results_list(file: BinaryIO, ids: Mapping[int, int] | None = None) -> Iterat
 
     yield add
     file.write(b"\n]\n")
+
+
+def _joined(categories: Mapping[int, str], ids: Mapping[int, int] | None) -> Joined:
+    if ids is None:
+        return Joined("proposals.json", partial(data_set, categories=categories))
+    return Joined("results.json", partial(results_list, ids=ids))
+
+
+WRITER = JoinedWriter(
+    "coco",
+    "proposals.json, a COCO data set; with --annotations results.json, COCO results",
+    _joined,
+)
 
 
 def write_results(path: Path | str, results: Results, ids: Mapping[int, int] | None = None) -> None:
