@@ -12,7 +12,7 @@ from instancefcn.core.assembling import assemble
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.settings import Inference

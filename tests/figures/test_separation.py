@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from builders import make_level, predictor_of, propose, random_maps, small_network
-from instancefcn.core.assembling import BACKGROUND
 from instancefcn.core.drawing import paste
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import BACKGROUND
 from instancefcn.figures.separation import (
     LEADERS,
     MOST,

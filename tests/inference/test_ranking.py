@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from builders import make_level, propose, random_maps, small_network
-from instancefcn.core.assembling import BACKGROUND
 from instancefcn.core.candidates import Candidates, cell_boxes, merge, widen
 from instancefcn.core.grid import Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import BACKGROUND
 from instancefcn.inference.ranking import Selection, suppress
 from instancefcn.inference.windows import best_windows, candidates_of, confidence
 from instancefcn.network.fcn import InstanceFCN

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from builders import make_sample, predictor_of, small_network
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.figures.separation import levels_of
 from instancefcn.formats.saving import load_proposals
 from instancefcn.network.backbones import FeaturePyramid

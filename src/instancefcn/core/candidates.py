@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from instancefcn.core.assembling import BACKGROUND
 from instancefcn.core.look import Look
+from instancefcn.core.types import BACKGROUND
 
 
 @dataclass(frozen=True)

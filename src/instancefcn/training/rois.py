@@ -16,7 +16,7 @@ from torch import Tensor
 
 from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.labelling.rois import CELLS, Rois, at_places, mask_cells
 from instancefcn.network.head import Term
 
