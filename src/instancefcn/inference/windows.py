@@ -101,7 +101,8 @@ def _fill_level(
     """
     spans = level.grid.spans(windows, m)
     logits = level.logits(windows)
-    logits = F.pad(logits, ((m - level.grid.m) // 2,) * 4, value=BACKGROUND)
+    if level.grid.m < m:
+        logits = F.pad(logits, ((m - level.grid.m) // 2,) * 4, value=BACKGROUND)
     return spans, logits, cell_boxes(logits, spans, height, width), confidence(logits)
 
 
