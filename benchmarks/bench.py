@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from instancefcn.core.candidates import merge
 from instancefcn.core.errors import UserError
+from instancefcn.core.look import Look
 from instancefcn.data.images import read_image
 from instancefcn.evaluation.report import markdown_table
 from instancefcn.formats.voc import VocDataset
@@ -28,7 +29,7 @@ from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import PAPER_SIDES
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
-from instancefcn.inference.windows import candidates_of
+from instancefcn.inference.windows import filled
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.presets import PaperNetwork
 from pasting import Pasting, compare_pasting
@@ -171,7 +172,9 @@ def run(predictor: Predictor, path: Path) -> tuple[NDArray[np.float64], int]:
     marks.append(perf_counter())
     shown = [engine.levels(sampling) for sampling in predictor.samplings(pixels)]
     marks.append(perf_counter())
-    found = merge([candidates_of(levels, height, width, selection) for levels in shown])
+    found = merge(
+        [filled(levels, height, width, selection).candidates(Look(len(levels))) for levels in shown]
+    )
     proposals = ranked(found, height, width, selection)
     marks.append(perf_counter())
     masks = proposals.masks()

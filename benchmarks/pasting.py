@@ -11,13 +11,13 @@ from time import perf_counter
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
-from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import roi_align
 
 from instancefcn.core.drawing import draw
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.rle import rle_to_coco
+from instancefcn.core.types import Floats
 from instancefcn.inference.predictor import Predictor
 
 HEIGHT, WIDTH = 375, 500
@@ -69,8 +69,9 @@ def compare_pasting(model: str, paths: Sequence[Path], number: int, repeats: int
 
 def paste_and_encode(masks: Proposals) -> list[dict[str, object]]:
     """As torchvision's own reference for training detectors evaluates its masks."""
-    probabilities = masks.logits.sigmoid()[:, None]
-    pasted = paste_masks_in_image(probabilities, masks.windows, (masks.height, masks.width)) > 0.5
+    logits, boxes = torch.from_numpy(masks.logits), torch.from_numpy(masks.windows)
+    probabilities = logits.sigmoid()[:, None]
+    pasted = paste_masks_in_image(probabilities, boxes, (masks.height, masks.width)) > 0.5
     return [
         coco_mask.encode(np.array(mask[0, :, :, np.newaxis], dtype=np.uint8, order="F"))[0]
         for mask in pasted
@@ -81,30 +82,35 @@ def real_masks(predictor: Predictor, paths: Sequence[Path], number: int) -> Prop
     """The first ``number`` masks of photos, best first a photo, relative to their boxes, which are
     scaled to one image. If there are fewer, they come again.
     """
-    logits, boxes = torch.zeros(0, CELLS, CELLS), torch.zeros(0, 4)
+    logits, boxes = np.zeros((0, CELLS, CELLS), np.float32), np.zeros((0, 4), np.float32)
     for path in paths:
         if len(boxes) < number:
             proposals = predictor(path)
-            scale = torch.tensor([WIDTH / proposals.width, HEIGHT / proposals.height] * 2)
-            logits = torch.cat((logits, relative_to_boxes(proposals)))
-            boxes = torch.cat((boxes, proposals.boxes * scale))
-    index = torch.arange(number) % len(boxes)
+            scale = np.array([WIDTH / proposals.width, HEIGHT / proposals.height] * 2, np.float32)
+            logits = np.concatenate((logits, relative_to_boxes(proposals)))
+            boxes = np.concatenate((boxes, proposals.boxes * scale))
+    index = np.arange(number) % len(boxes)
     return Proposals(
-        torch.ones(number), boxes[index], logits[index], torch.zeros_like(index), HEIGHT, WIDTH
+        np.ones(number, np.float32),
+        boxes[index],
+        logits[index],
+        np.zeros(number, np.int64),
+        HEIGHT,
+        WIDTH,
     )
 
 
-def relative_to_boxes(proposals: Proposals) -> Tensor:
+def relative_to_boxes(proposals: Proposals) -> Floats:
     """Logits (n, ``CELLS``, ``CELLS``), each mask stretched over its tight box."""
     windows, m = proposals.windows, proposals.logits.shape[-1]
     cell = (windows[:, 2:] - windows[:, :2]) / m
-    boxes = (proposals.boxes - windows[:, :2].repeat(1, 2)) / cell.repeat(1, 2)
-    each = torch.arange(len(boxes), dtype=boxes.dtype)[:, None]
-    logits: Tensor = roi_align(
-        proposals.logits[:, None],
-        torch.cat((each, boxes), 1),
+    boxes = (proposals.boxes - np.tile(windows[:, :2], 2)) / np.tile(cell, 2)
+    each = np.arange(len(boxes), dtype=np.float32)[:, None]
+    logits = roi_align(
+        torch.from_numpy(proposals.logits)[:, None],
+        torch.from_numpy(np.concatenate((each, boxes), 1)),
         output_size=CELLS,
         sampling_ratio=1,
         aligned=True,
     )
-    return logits[:, 0]
+    return np.asarray(logits[:, 0])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.evaluation.report import markdown_table
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.head import Targets

@@ -11,13 +11,14 @@ from torch import Tensor
 from instancefcn.core.assembling import assemble
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
+from instancefcn.core.look import Look
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
-from instancefcn.inference.windows import candidates_of
+from instancefcn.inference.windows import filled
 from instancefcn.labelling.mnc import MncLabeller
 from instancefcn.labelling.network import LabelledNetwork, MakeLabeller
 from instancefcn.labelling.rois import CELLS, Rois
@@ -128,8 +129,8 @@ def propose(
     levels: Sequence[Level], height: int, width: int, selection: Selection, image: int = 0
 ) -> Proposals:
     """From levels to proposals, without an engine."""
-    candidates = candidates_of(levels, height, width, selection, image)
-    return ranked(candidates, height, width, selection)
+    windows = filled(levels, height, width, selection, image)
+    return ranked(windows.candidates(Look(len(levels))), height, width, selection)
 
 
 def predictor_of(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from instancefcn.core.proposals import Proposals
@@ -23,24 +23,24 @@ def of_masks(
     image of their size, or with their corners (x, y) at these pixels of one of 64 x 64.
     """
     m = len(masks[0]) if masks else 9
-    places = torch.tensor(corners or [(0, 0)] * len(masks), dtype=torch.float32).reshape(-1, 2)
-    windows = torch.cat((places, places + m), 1)
-    cells = torch.from_numpy(np.array(masks, np.float32).reshape(-1, m, m))
+    places = np.array(corners or [(0, 0)] * len(masks), np.float32).reshape(-1, 2)
+    windows = np.concatenate((places, places + m), 1)
+    cells = np.array(masks, np.float32).reshape(-1, m, m)
     logits, size = cells * 2 - 1, 64 if corners else m
-    level = torch.zeros(len(masks), dtype=torch.int64)
-    return Proposals(torch.tensor(scores), windows, logits, level, size, size)
+    level = np.zeros(len(masks), np.int64)
+    return Proposals(np.array(scores, np.float32), windows, logits, level, size, size)
 
 
 def random_proposals(n: int, height: int = 50, width: int = 70) -> Proposals:
     """Blobs of every size, some of whose windows leave the image, some of them empty."""
-    generator = torch.Generator().manual_seed(n)
-    coarse = torch.randn(n, 1, 4, 4, generator=generator)
-    logits = torch.nn.functional.interpolate(coarse, (11, 11), mode="bilinear")[:, 0]
-    centres = torch.rand(n, 2, generator=generator) * torch.tensor([width, height])
-    sides = torch.rand(n, 1, generator=generator).square() * 90 + 0.3
-    windows = torch.cat((centres - sides / 2, centres + sides / 2), 1)
-    scores = torch.rand(n, generator=generator).sort(descending=True).values
-    return Proposals(scores, windows, logits, torch.zeros(n).long(), height, width)
+    generator = np.random.default_rng(n)
+    coarse = generator.standard_normal((n, 4, 4), np.float32)
+    logits = np.array([cv2.resize(each, (11, 11)) for each in coarse]).reshape(n, 11, 11)
+    centres = generator.random((n, 2), np.float32) * np.array([width, height], np.float32)
+    sides = generator.random((n, 1), np.float32) ** 2 * 90 + np.float32(0.3)
+    windows = np.concatenate((centres - sides / 2, centres + sides / 2), 1)
+    scores = -np.sort(-generator.random(n, np.float32))
+    return Proposals(scores, windows, logits, np.zeros(n, np.int64), height, width)
 
 
 def predicted(proposals: Proposals, name: str = "a/x.jpg", image_id: int = 1) -> Prediction:
@@ -68,7 +68,7 @@ def labelled() -> Proposals:
     corners = [(x, y) for y in (1, 21, 41) for x in (1, 17, 33, 49)][: len(NAMES) + 1]
     masks = [np.ones((11, 11), np.bool_)] * len(corners)
     scores = np.linspace(0.9, 0.1, len(corners)).tolist()
-    labels = torch.tensor([*sorted(NAMES, reverse=True), 94])
+    labels = np.array([*sorted(NAMES, reverse=True), 94], np.int64)
     return replace(of_masks(masks, scores, corners), categories=NAMES, labels=labels)
 
 

@@ -176,10 +176,11 @@ def test_masks_relative_to_their_boxes_are_the_same_masks() -> None:
     m = 21
     y, x = np.mgrid[:m, :m] - m // 2
     ellipses = [36 - (x / a) ** 2 - (y / b) ** 2 for a, b in ((1, 1), (1.5, 0.8), (0.7, 1.4))]
-    logits = torch.tensor(np.stack(ellipses), dtype=torch.float32)
-    windows = torch.tensor([[10.0, 20, 94, 104], [100, 30, 184, 114], [40, 110, 124, 194]])
-    level = torch.zeros(3, dtype=torch.int64)
-    masks = Proposals(torch.ones(3), windows, logits, level, 200, 200)
+    logits = np.stack(ellipses).astype(np.float32)
+    corners = [[10, 20, 94, 104], [100, 30, 184, 114], [40, 110, 124, 194]]
+    scores, windows = np.ones(3, np.float32), np.array(corners, np.float32)
+    level = np.zeros(3, np.int64)
+    masks = Proposals(scores, windows, logits, level, 200, 200)
     relative = relative_to_boxes(masks)
     assert relative.shape == (3, 28, 28)
     again = Proposals(masks.scores, masks.boxes, relative, level, 200, 200)

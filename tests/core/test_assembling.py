@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from builders import random_maps
-from instancefcn.core.assembling import BACKGROUND, assemble, parts
+from instancefcn.core.assembling import assemble, parts
 from instancefcn.core.grid import Windows
+from instancefcn.core.types import BACKGROUND
 
 HEIGHT, WIDTH = 9, 12
 Layout: TypeAlias = Callable[[Tensor], Tensor]

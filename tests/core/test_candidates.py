@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from instancefcn.core.candidates import Candidates, cell_boxes
+from instancefcn.core.candidates import Candidates, cell_boxes, widen
 from instancefcn.core.look import Look
+from instancefcn.core.types import BACKGROUND, Floats
 
 
 def test_no_masks_have_no_boxes() -> None:
-    assert cell_boxes(torch.zeros(0, 3, 3), torch.zeros(0, 4), 9, 9).shape == (0, 4)
+    none = np.zeros((0, 4), np.float32)
+    assert cell_boxes(np.zeros((0, 3, 3), np.float32), none, 9, 9).shape == (0, 4)
 
 
-def naive_box(logits: Tensor, window: Tensor, height: int, width: int) -> list[float]:
+def naive_box(logits: Floats, window: Floats, height: int, width: int) -> list[float]:
     m = len(logits)
     x0, y0, x1, y1 = window.tolist()
     values = logits.tolist()
@@ -28,32 +29,33 @@ def naive_box(logits: Tensor, window: Tensor, height: int, width: int) -> list[f
 
 
 def test_cell_boxes_equal_the_naive_loop() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(60, 7, 7, generator=generator) - torch.linspace(0, 4, 60)[:, None, None]
-    corner = torch.rand(60, 2, generator=generator) * 60 - 20
-    windows = torch.cat((corner, corner + 5 + torch.rand(60, 2, generator=generator) * 40), 1)
+    generator = np.random.default_rng(0)
+    logits = generator.standard_normal((60, 7, 7)) - np.linspace(0, 4, 60)[:, None, None]
+    corner = generator.random((60, 2)) * 60 - 20
+    windows = np.concatenate((corner, corner + 5 + generator.random((60, 2)) * 40), 1)
+    logits, windows = logits.astype(np.float32), windows.astype(np.float32)
     expected = [naive_box(a, w, 37, 50) for a, w in zip(logits, windows, strict=True)]
     boxes = cell_boxes(logits, windows, 37, 50)
-    torch.testing.assert_close(boxes, torch.tensor(expected))
+    np.testing.assert_allclose(boxes, expected, rtol=1e-5)
+    assert boxes.dtype == np.float32
     assert [0, 0, 0, 0] in expected
-    torch.testing.assert_close(cell_boxes(logits.half(), windows, 37, 50), boxes)
 
 
 def test_a_logit_of_zero_is_background() -> None:
-    window = torch.tensor([[0.0, 0.0, 6.0, 6.0]])
-    assert cell_boxes(torch.zeros(1, 3, 3), window, 6, 6).tolist() == [[0, 0, 0, 0]]
+    window = np.array([[0, 0, 6, 6]], np.float32)
+    assert cell_boxes(np.zeros((1, 3, 3), np.float32), window, 6, 6).tolist() == [[0, 0, 0, 0]]
 
 
 def test_moved_candidates_keep_all_but_their_place() -> None:
-    windows = torch.tensor([[-3.0, 2.0, 9.0, 14.0]])
+    windows, logits = np.array([[-3, 2, 9, 14]], np.float32), np.ones((1, 3, 3), np.float32)
     one = Candidates(
-        scores=torch.tensor([0.5]),
+        scores=np.array([0.5], np.float32),
         windows=windows,
-        logits=torch.ones(1, 3, 3),
-        boxes=cell_boxes(torch.ones(1, 3, 3), windows, 20, 20),
-        level=torch.tensor([1]),
+        logits=logits,
+        boxes=cell_boxes(logits, windows, 20, 20),
+        level=np.array([1]),
         looks=(Look(2),),
-        answers={"category": torch.tensor([7])},
+        answers={"category": np.array([7])},
     )
     moved = one.moved(100, 30)
     assert moved.windows.tolist() == [[97, 32, 109, 44]]
@@ -62,4 +64,16 @@ def test_moved_candidates_keep_all_but_their_place() -> None:
     assert moved.logits is one.logits
     assert (moved.level, moved.answers) == (one.level, one.answers)
     assert moved.looks == (Look(2, origin=(100, 30)),)
-    assert torch.equal(one.moved(0, 0).windows, windows)
+    np.testing.assert_array_equal(one.moved(0, 0).windows, windows)
+
+
+def test_a_mask_stays_in_its_place_amid_a_wider_window() -> None:
+    """Of 3 cells of 2 pixels, amid 7 cells: two more on each side."""
+    windows, logits = np.array([[4, 6, 10, 12]], np.float32), np.ones((1, 3, 3), np.float32)
+    wider, amid = widen(windows, logits, 7)
+    assert wider.tolist() == [[0, 2, 14, 16]]
+    np.testing.assert_array_equal(amid[0, 2:5, 2:5], logits[0])
+    assert (amid == BACKGROUND).sum() == 49 - 9
+    np.testing.assert_array_equal(
+        cell_boxes(amid, wider, 20, 20), cell_boxes(logits, windows, 20, 20)
+    )

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instancefcn.core.drawing import CHUNK, draw, mask_rle, paste
 from instancefcn.core.rle import decode, encode
-from instancefcn.core.types import Rle
+from instancefcn.core.types import Floats, Rle
 
 # --- Pasting
 
 
-def naive_logits(logits: Tensor, window: Tensor, height: int, width: int) -> NDArray[np.float64]:
+def array(values: Any) -> Floats:
+    return np.asarray(values, np.float32)
+
+
+def naive_logits(logits: Floats, window: Floats, height: int, width: int) -> NDArray[np.float64]:
     """The logit of each pixel (H, W), one by one; -inf outside the window."""
-    m, cells = len(logits), logits.double().tolist()
+    m, cells = len(logits), logits.tolist()
     (x0, y0, x1, y1), cw, ch = window.tolist(), 0.0, 0.0
     cw, ch = (x1 - x0) / m, (y1 - y0) / m
     columns = [j for j in range(m) if 0 <= x0 + (j + 0.5) * cw <= width]
@@ -39,11 +43,12 @@ def naive_logits(logits: Tensor, window: Tensor, height: int, width: int) -> NDA
     return values
 
 
-def check_pasting(logits: Tensor, window: Tensor, height: int, width: int) -> None:
+def check_pasting(logits: Floats, corners: Sequence[float], height: int, width: int) -> None:
+    window = array(corners)
     values = naive_logits(logits, window, height, width)
     mask = paste(logits, window, height, width)
     assert mask.shape == (height, width)
-    clear = np.abs(values) > 1e-5 * float(logits.abs().max())  # float32 may round others either way
+    clear = np.abs(values) > 1e-5 * np.abs(logits).max()  # float32 may round others either way
     np.testing.assert_array_equal(mask[clear], values[clear] > 0)
     assert mask_rle(logits, window, height, width) == encode(mask)
 
@@ -66,9 +71,9 @@ WINDOWS = {
 @pytest.mark.parametrize("m", [1, 3, 21])
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
 def test_paste_equals_the_naive_loop(window: tuple[float, ...], m: int) -> None:
-    generator = torch.Generator().manual_seed(m)
+    generator = np.random.default_rng(m)
     for _ in range(3):
-        check_pasting(torch.randn(m, m, generator=generator), torch.tensor(window), 32, 45)
+        check_pasting(generator.standard_normal((m, m), np.float32), window, 32, 45)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
@@ -76,75 +81,75 @@ def test_paste_equals_the_naive_loop(window: tuple[float, ...], m: int) -> None:
     "window", [(-4.0, -4.0, 5.0, 5.0), (0.0, 0.0, 1.0, 1.0), (-50, -50, 60, 60)]
 )
 def test_images_of_one_pixel(shape: tuple[int, int], window: tuple[float, ...]) -> None:
-    generator = torch.Generator().manual_seed(1)
+    generator = np.random.default_rng(1)
     for m in (1, 3, 9):
-        check_pasting(torch.randn(m, m, generator=generator), torch.tensor(window), *shape)
-        check_pasting(torch.ones(m, m), torch.tensor(window), *shape)
+        check_pasting(generator.standard_normal((m, m), np.float32), window, *shape)
+        check_pasting(np.ones((m, m), np.float32), window, *shape)
 
 
 def test_values_at_the_limits_draw_no_stripes() -> None:
     # Were two neighbours to round a tiny logit differently, a run would never end.
-    generator = torch.Generator().manual_seed(2)
-    values = torch.tensor([-16.0, -1e-30, -0.0, 0.0, 1e-30, 6e-8, 16.0])
+    generator = np.random.default_rng(2)
+    values = array([-16.0, -1e-30, -0.0, 0.0, 1e-30, 6e-8, 16.0])
+    window = array([5, 6, 23, 24])
     for _ in range(50):
-        logits = values[torch.randint(len(values), (9, 9), generator=generator)]
-        mask = paste(logits, torch.tensor([5.0, 6.0, 23.0, 24.0]), 30, 30)
+        mask = paste(generator.choice(values, (9, 9)), window, 30, 30)
         assert not mask[:6].any()
         assert not mask[24:].any()
         assert not mask[:, :5].any()
         assert not mask[:, 23:].any()
-    assert not paste(-torch.ones(9, 9), torch.tensor([5.0, 6.0, 23.0, 24.0]), 30, 30).any()
+    assert not paste(-np.ones((9, 9), np.float32), window, 30, 30).any()
 
 
 def test_paste_by_hand() -> None:
     # Cells of 4 pixels. Between the centre cell's centre (6) and its neighbours' (2, 10) the logit
     # falls from 1 to -1: it is 0 at 4 and 8, midway. The pixels' centres are 4.5 .. 7.5; diagonally
     # (1 - s)(1 - t) * 2 > 1 must hold, which the pixels (4, 4), s = t = 3 / 8, miss.
-    logits = -torch.ones(3, 3)
+    logits = -np.ones((3, 3), np.float32)
     logits[1, 1] = 1
     expected = np.zeros((12, 12), np.bool_)
     expected[4:8, 5:7] = expected[5:7, 4:8] = True
-    np.testing.assert_array_equal(paste(logits, torch.tensor([0.0, 0, 12, 12]), 12, 12), expected)
+    np.testing.assert_array_equal(paste(logits, array([0, 0, 12, 12]), 12, 12), expected)
 
 
 def test_a_pixel_at_zero_is_background_and_windows_are_half_open() -> None:
     # Cells of 3 pixels with their centres at 2, 5 and 8: the logit is 0 at 3.5 and 6.5. The first
     # pixel's centre is on the window's left border, the last one's on its right.
-    logits = torch.tensor([[1.0, -1.0, 1.0]]).repeat(3, 1)
-    row = paste(logits, torch.tensor([0.5, 0.0, 9.5, 9.0]), 9, 10)[4]
+    logits = array([[1, -1, 1]] * 3)
+    row = paste(logits, array([0.5, 0, 9.5, 9]), 9, 10)[4]
     assert row.tolist() == [True, True, True, False, False, False, False, True, True, False]
-    column = paste(logits.T, torch.tensor([0.0, 0.5, 9.0, 9.5]), 10, 9)[:, 4]
+    column = paste(logits.T, array([0, 0.5, 9, 9.5]), 10, 9)[:, 4]
     assert column.tolist() == row.tolist()
 
 
 def test_what_the_border_cuts_is_drawn_up_to_the_border() -> None:
     # Off the image the cells are background; the object must not shrink from the border for that.
-    logits = torch.full((5, 5), -16.0)
+    logits = np.full((5, 5), -16, np.float32)
     logits[:3, :3] = 16.0  # the cells whose centres lie on a 22 x 22 image
-    window = torch.tensor([0.0, 0.0, 40.0, 40.0])
+    window = array([0, 0, 40, 40])
     assert paste(logits, window, 22, 22).all()
-    assert paste(logits.flip(0, 1), torch.tensor([-18.0, -18.0, 22.0, 22.0]), 22, 22).all()
+    assert paste(logits[::-1, ::-1], array([-18, -18, 22, 22]), 22, 22).all()
     assert not paste(logits, window, 40, 40).all()
 
 
 def test_pasting_commutes_with_transposing() -> None:
-    generator = torch.Generator().manual_seed(3)
+    generator = np.random.default_rng(3)
     for _ in range(10):
-        logits = torch.randn(7, 7, generator=generator)
-        x0, y0 = (torch.rand(2, generator=generator) * 30 - 10).tolist()
-        mask = paste(logits, torch.tensor([x0, y0, x0 + 28, y0 + 21]), 25, 35)
-        across = paste(logits.T, torch.tensor([y0, x0, y0 + 21, x0 + 28]), 35, 25)
+        logits = generator.standard_normal((7, 7), np.float32)
+        x0, y0 = generator.random(2) * 30 - 10
+        mask = paste(logits, array([x0, y0, x0 + 28, y0 + 21]), 25, 35)
+        across = paste(logits.T, array([y0, x0, y0 + 21, x0 + 28]), 35, 25)
         np.testing.assert_array_equal(mask, across.T)
 
 
 @pytest.mark.parametrize("n", [0, 1, CHUNK, 2 * CHUNK + 5])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_masks_are_drawn_as_each_alone(n: int, dtype: torch.dtype) -> None:
-    generator = torch.Generator().manual_seed(n)
-    logits = torch.randn(n, 11, 11, generator=generator).to(dtype)
-    corner = torch.rand(n, 2, generator=generator) * 90 - 30
-    side = 11 * (1 + 11 * torch.rand(n, 1, generator=generator))
-    windows = torch.cat((corner, corner + side), 1)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_masks_are_drawn_as_each_alone(n: int, dtype: type[np.floating[Any]]) -> None:
+    generator = np.random.default_rng(n)
+    logits = generator.standard_normal((n, 11, 11)).astype(dtype)
+    corner = generator.random((n, 2)) * 90 - 30
+    side = 11 * (1 + 11 * generator.random((n, 1)))
+    windows = array(np.concatenate((corner, corner + side), 1))
     alone: list[Rle] = [
         mask_rle(one, window, 60, 80) for one, window in zip(logits, windows, strict=True)
     ]
@@ -153,12 +158,12 @@ def test_masks_are_drawn_as_each_alone(n: int, dtype: torch.dtype) -> None:
 
 def test_neighbours_in_a_chunk_keep_apart() -> None:
     # The last run of one mask ends where the first of the next begins.
-    full, empty = torch.ones(3, 3), -torch.ones(3, 3)
-    logits = torch.stack((full, full, empty, full, empty, empty, full))
-    windows = torch.tensor([0.0, 0.0, 6.0, 6.0]).repeat(len(logits), 1)
+    full, empty = np.ones((3, 3)), -np.ones((3, 3))
+    logits = array([full, full, empty, full, empty, empty, full])
+    windows = array([[0, 0, 6, 6]] * len(logits))
     areas = [int(decode(rle).sum()) for rle in draw(logits, windows, 6, 6)]
     assert areas == [36, 36, 0, 36, 0, 0, 36]
 
 
 def test_a_logit_of_zero_is_background() -> None:
-    assert not paste(torch.zeros(3, 3), torch.tensor([0.0, 0.0, 6.0, 6.0]), 6, 6).any()
+    assert not paste(array(np.zeros((3, 3))), array([0, 0, 6, 6]), 6, 6).any()

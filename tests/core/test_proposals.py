@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from instancefcn.core.arrays import read_arrays, write_arrays
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.saving import load_proposals
 from predictions import NAMES, labelled
@@ -20,23 +20,23 @@ from predictions import NAMES, labelled
 
 def make_proposals(n: int) -> Proposals:
     return Proposals(
-        scores=torch.linspace(1, 0.1, n),
-        windows=-torch.arange(4.0 * n).view(n, 4),
-        logits=torch.arange(9.0 * n).view(n, 3, 3),
-        level=torch.arange(n),
+        scores=np.linspace(1, 0.1, n, dtype=np.float32),
+        windows=-np.arange(4 * n, dtype=np.float32).reshape(n, 4),
+        logits=np.arange(9 * n, dtype=np.float32).reshape(n, 3, 3),
+        level=np.arange(n),
         height=20,
         width=30,
     )
 
 
 @pytest.mark.parametrize(
-    "index", [slice(0, 0), slice(1, 3), torch.tensor([0, 3]), torch.tensor([True, False] * 2)]
+    "index", [slice(0, 0), slice(1, 3), np.array([0, 3]), np.array([True, False] * 2)]
 )
-def test_a_subset_of_proposals_keeps_their_parts_together(index: slice | torch.Tensor) -> None:
+def test_a_subset_of_proposals_keeps_their_parts_together(index: slice | NDArray[np.bool_]) -> None:
     proposals = make_proposals(4)
     subset = proposals[index]
     for name in ("scores", "windows", "logits", "level"):
-        assert torch.equal(getattr(subset, name), getattr(proposals, name)[index])
+        np.testing.assert_array_equal(getattr(subset, name), getattr(proposals, name)[index])
     assert (subset.height, subset.width) == (20, 30)
     assert len(subset) == len(subset.scores)
 
@@ -57,10 +57,9 @@ def test_windows_that_would_only_broadcast_are_refused() -> None:
 
 def squares() -> Proposals:
     """A mask of 4 x 4 pixels, and one of 6 x 6 that covers a part of it."""
-    windows = torch.tensor([[2.0, 3, 6, 7], [4, 4, 10, 10]])
-    return Proposals(
-        torch.tensor([0.9, 0.8]), windows, torch.ones(2, 3, 3), torch.tensor([0, 1]), 20, 30
-    )
+    windows = np.array([[2, 3, 6, 7], [4, 4, 10, 10]], np.float32)
+    scores, logits = np.array([0.9, 0.8], np.float32), np.ones((2, 3, 3), np.float32)
+    return Proposals(scores, windows, logits, np.array([0, 1]), 20, 30)
 
 
 def test_boxes_and_clicks_by_hand() -> None:
@@ -94,7 +93,7 @@ def test_what_is_saved_can_be_read(tmp_path: Path) -> None:
     again = load_proposals(tmp_path / "x.safetensors")
     assert (again.height, again.width) == (20, 30)
     for name in ("scores", "windows", "logits", "level"):
-        assert torch.equal(getattr(again, name), getattr(proposals, name))
+        np.testing.assert_array_equal(getattr(again, name), getattr(proposals, name))
 
 
 def test_labels_are_saved_with_the_names_of_their_categories(tmp_path: Path) -> None:
@@ -127,19 +126,20 @@ def test_labels_are_saved_with_the_names_of_their_categories(tmp_path: Path) -> 
 )
 def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     squares().save(tmp_path / "x.safetensors")
-    tensors, header = read_tensors(tmp_path / "x.safetensors")
+    arrays, header = read_arrays(tmp_path / "x.safetensors")
     header = {"proposals": {**header["proposals"], **changes}}
-    write_tensors(tmp_path / "x.safetensors", tensors, header)
+    write_arrays(tmp_path / "x.safetensors", arrays, header)
     with pytest.raises(UserError, match=r"x\.safetensors: holds no proposals; give a file that"):
         load_proposals(tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize("name", ["scores", "windows", "logits", "level", "labels"])
-def test_tensors_that_do_not_fit_are_refused(tmp_path: Path, name: str) -> None:
+def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, name: str) -> None:
+    """Of another shape, or of another type."""
     squares().save(tmp_path / "x.safetensors")
-    tensors, header = read_tensors(tmp_path / "x.safetensors")
-    for tensor in (tensors[name][:1], tensors[name].sum()):
-        write_tensors(tmp_path / "x.safetensors", {**tensors, name: tensor}, header)
+    arrays, header = read_arrays(tmp_path / "x.safetensors")
+    for array in (arrays[name][:1], arrays[name].sum(), arrays[name].astype(np.float16)):
+        write_arrays(tmp_path / "x.safetensors", {**arrays, name: np.asarray(array)}, header)
         with pytest.raises(UserError, match="holds no proposals"):
             load_proposals(tmp_path / "x.safetensors")
 

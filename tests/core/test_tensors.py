@@ -1,4 +1,6 @@
-"""Files of tensors: equal content makes equal bytes; what is not ours is refused in one line."""
+"""Files of tensors and arrays: equal content makes equal bytes; what is not ours is refused in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from instancefcn.core.arrays import read_arrays, write_arrays
 from instancefcn.core.errors import UserError
 from instancefcn.core.tensors import read_tensors, write_tensors
 
@@ -29,6 +33,23 @@ def test_equal_content_makes_equal_bytes(tmp_path: Path) -> None:
     assert length % 8 == 0
 
 
+def test_arrays_and_tensors_make_the_same_file(tmp_path: Path) -> None:
+    tensors = {
+        "transposed": torch.arange(6.0).view(2, 3).T,
+        "none": torch.zeros(0, 4, dtype=torch.int64),
+        "one": torch.tensor(True),
+    }
+    header = {"what": ["ä", 1]}
+    write_tensors(tmp_path / "tensors", tensors, header)
+    write_arrays(tmp_path / "arrays", {name: t.numpy() for name, t in tensors.items()}, header)
+    assert (tmp_path / "tensors").read_bytes() == (tmp_path / "arrays").read_bytes()
+    arrays, read = read_arrays(tmp_path / "tensors")
+    assert read == header
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(arrays[name], tensor)
+        assert arrays[name].flags.writeable  # torch.from_numpy wants that
+
+
 def write(path: Path, head: Any) -> None:
     text = head if isinstance(head, bytes) else json.dumps(head).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(64))
@@ -42,8 +63,8 @@ def test_null_metadata_is_none(tmp_path: Path) -> None:
 
 
 def strange(kind: str) -> str:
-    """What is said of a type that torch does not have: safetensors before 0.6 does not know it
-    either, and calls the file broken.
+    """What is said of a type that neither numpy nor torch has: safetensors before 0.6 does not know
+    it either, and calls the file broken.
     """
     knows = tuple(map(int, version("safetensors").split(".")[:2])) >= (0, 6)
     return f"the type '{kind}'" if knows else "not a safetensors file"
@@ -68,6 +89,7 @@ def strange(kind: str) -> str:
 )
 def test_a_strange_header_is_one_line(head: Any, reason: str, tmp_path: Path) -> None:
     write(tmp_path / "x", head)
-    with pytest.raises(UserError, match=f"x: .*{reason}") as error:
-        read_tensors(tmp_path / "x")
-    assert "\n" not in str(error.value)
+    for read in (read_tensors, read_arrays):
+        with pytest.raises(UserError, match=f"x: .*{reason}") as error:
+            read(tmp_path / "x")
+        assert "\n" not in str(error.value)

@@ -15,7 +15,8 @@ from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
 from instancefcn.core.rle import encode
-from instancefcn.core.types import AnnotatedImage, Instance, Sample
+from instancefcn.core.sample import Sample
+from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.augmentation import (
     LargeScaleJitter,
     copy_paste,

@@ -13,7 +13,8 @@ from PIL import Image
 
 from builders import make_sample
 from instancefcn.core.rle import encode
-from instancefcn.core.types import AnnotatedImage, Instance, Sample
+from instancefcn.core.sample import Sample
+from instancefcn.core.types import AnnotatedImage, Instance
 from instancefcn.data.augmentation import FullImages, copy_paste
 
 HEIGHT, WIDTH = 40, 60

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.data.augmentation import LargeScaleJitter
 from instancefcn.data.stream import SampleStream
 from instancefcn.formats.coco import CocoDataset

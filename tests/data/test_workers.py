@@ -15,7 +15,8 @@ from PIL import Image
 from torch.utils.data import Dataset as TorchDataset
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import AnnotatedImage, Sample
+from instancefcn.core.sample import Sample
+from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.augmentation import FullImages
 from instancefcn.data.workers import load
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
-import torch
 from labelled import CATEGORIES, LACKING, annotated, box, random_problem
 
 from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
@@ -54,15 +53,16 @@ def test_masks_of_none_of_the_categories_are_worth_nothing_but_recall() -> None:
 def proposals(categories: Mapping[int, str], labels: Sequence[int]) -> Proposals:
     """As many squares as labels, side by side."""
     n = len(labels)
+    windows = [[10 * i, 0, 10 * i + 10, 10] for i in range(n)]
     return Proposals(
-        scores=torch.linspace(0.9, 0.1, n),
-        windows=torch.tensor([[10.0 * i, 0, 10 * i + 10, 10] for i in range(n)]).reshape(-1, 4),
-        logits=torch.ones(n, 5, 5),
-        level=torch.zeros(n, dtype=torch.int64),
+        scores=np.linspace(0.9, 0.1, n, dtype=np.float32),
+        windows=np.array(windows, np.float32).reshape(-1, 4),
+        logits=np.ones((n, 5, 5), np.float32),
+        level=np.zeros(n, np.int64),
         height=20,
         width=60,
         categories=categories,
-        labels=torch.tensor(labels, dtype=torch.int64),
+        labels=np.array(labels, np.int64),
     )
 
 

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from builders import random_maps, rectangles
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Floats
 from instancefcn.figures.page import MARGIN, Panel, Section, lay_out, panel_width
 from instancefcn.figures.panels import COLOURS, FINEST, HEAT, SCALE, Photo, brightened
 from instancefcn.figures.picture import draw, part_name, write_picture
@@ -30,22 +30,22 @@ CENTRES = torch.tensor(
     [[5, 6], [10, 22], [2, 28]]
 )  # cells (y, x); the last window leaves the photo
 GREY = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-PLAIN = ScoreMaps(random_maps((1, 1, 16, 30), 3), CELL)
+PLAIN = ScoreMaps(random_maps((1, 1, 16, 30), 3).numpy(), CELL)
 
 
-def spans(n: int) -> Tensor:
+def spans(n: int) -> Floats:
     """Of the first n windows."""
     y, x = CENTRES[:n].T
-    return Grid(16, 30, CELL, M, 1).spans(Windows(torch.zeros_like(y), y, x))
+    return Grid(16, 30, CELL, M, 1).spans(Windows(torch.zeros_like(y), y, x)).numpy()
 
 
 def separation(n: int = 3, k: int = K, pixels: NDArray[np.uint8] = GREY) -> Separation:
     """Maps of noise; each window's mask is the 3 x 5 cells amid it."""
     height, width = pixels.shape[:2]
-    logits = (rectangles(M, M, [(2, 3, 7, 6)]).float() * 8 - 4).expand(n, M, M)
-    scores = torch.linspace(0.9, 0.5, 3)[:n]
-    found = Proposals(scores, spans(n), logits, torch.zeros(n).long(), height, width)
-    return Separation(pixels, 1, 2, M, ScoreMaps(random_maps((k, k, 16, 30)), CELL), found)
+    logits = (rectangles(M, M, [(2, 3, 7, 6)] * n).float() * 8 - 4).numpy()
+    scores = np.linspace(0.9, 0.5, 3, dtype=np.float32)[:n]
+    found = Proposals(scores, spans(n), logits, np.zeros(n, np.int64), height, width)
+    return Separation(pixels, 1, 2, M, ScoreMaps(random_maps((k, k, 16, 30)).numpy(), CELL), found)
 
 
 def rendered(figure: Figure) -> NDArray[np.uint8]:
@@ -168,13 +168,11 @@ def test_every_shape_of_photo_gives_a_picture(size: tuple[int, int]) -> None:
 def test_masks_that_are_all_inside_or_lost_in_shrinking_are_drawn() -> None:
     """Neither makes a line to draw, of which matplotlib warns."""
     shown = separation(1)
-    everything = replace(shown.proposals, logits=torch.full((1, M, M), 4.0))
+    everything = replace(shown.proposals, logits=np.full((1, M, M), 4, np.float32))
     rendered(draw(replace(shown, proposals=everything)))
     photo = np.full((2, 9 * FINEST, 3), 128, np.uint8)
-    tiny = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
-    lost = Proposals(
-        torch.ones(1), tiny, shown.proposals.logits, torch.zeros(1).long(), *photo.shape[:2]
-    )
+    tiny = np.array([[0, 0, 2, 2]], np.float32)
+    lost = replace(shown.proposals, windows=tiny, height=2, width=9 * FINEST)
     rendered(draw(replace(shown, pixels=photo, proposals=lost)))
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from builders import make_level, predictor_of, propose, random_maps, small_network
-from instancefcn.core.assembling import BACKGROUND
 from instancefcn.core.drawing import paste
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import BACKGROUND
 from instancefcn.figures.separation import (
     LEADERS,
     MOST,
@@ -53,10 +53,10 @@ def plain_network(*, channels: int = 8) -> InstanceFCN:
 
 def proposals_of(boxes: list[list[float]], scores: list[float]) -> Proposals:
     """Masks that fill their windows, which are their boxes, on an image of 90 x 60 pixels."""
-    spans = torch.tensor(boxes).reshape(-1, 4)
-    logits = torch.ones(len(boxes), 3, 3)
-    level = torch.zeros(len(boxes), dtype=torch.int64)
-    return Proposals(torch.tensor(scores), spans, logits, level, HEIGHT, WIDTH)
+    spans = np.array(boxes, np.float32).reshape(-1, 4)
+    logits = np.ones((len(boxes), 3, 3), np.float32)
+    level = np.zeros(len(boxes), np.int64)
+    return Proposals(np.array(scores, np.float32), spans, logits, level, HEIGHT, WIDTH)
 
 
 # The gathered data.
@@ -66,16 +66,16 @@ def proposals_of(boxes: list[list[float]], scores: list[float]) -> Proposals:
 def test_maps_and_masks_are_the_levels_own(predictor: Predictor, number: int) -> None:
     separation = separate(predictor, [3] * 6, PIXELS, number)
     level = levels_of(predictor, PIXELS)[number - 1]
-    assert torch.equal(separation.maps.logits.flatten(0, 1), level.maps[0])
+    maps = separation.maps.logits.reshape(level.maps.shape[1:])
+    np.testing.assert_array_equal(maps, level.maps[0])
     assert (separation.maps.cell, separation.m) == (level.grid.cell, level.grid.m)
     assert (separation.number, separation.count) == (number, 6)
     assert len(separation.proposals) > 0
-    centre = separation.proposals.windows[:, :2] / torch.tensor(level.grid.cell) + level.grid.m // 2
-    x, y = centre.round().long().T
+    corners = torch.from_numpy(separation.proposals.windows[:, :2])
+    x, y = (corners / torch.tensor(level.grid.cell) + level.grid.m // 2).round().long().T
     windows = Windows(torch.zeros_like(x), y, x)
-    assert torch.equal(separation.proposals.logits, level.logits(windows))
-    expected = level.grid.spans(windows)
-    torch.testing.assert_close(separation.proposals.windows, expected)
+    np.testing.assert_array_equal(separation.proposals.logits, level.logits(windows))
+    np.testing.assert_allclose(separation.proposals.windows, level.grid.spans(windows), atol=1e-5)
 
 
 @pytest.mark.parametrize("number", [1, 2, 6])
@@ -86,22 +86,22 @@ def test_an_outlined_part_of_a_map_is_that_part_of_the_mask(
     separation = separate(predictor, [3] * 6, PIXELS, number)
     maps, found = separation.maps, separation.proposals
     _, _, height, width = maps.logits.shape
-    cell = torch.tensor(maps.cell * 2)
+    cell = np.array(maps.cell * 2)
     for n in range(len(found)):
-        mask = torch.full_like(found.logits[n], BACKGROUND)
-        left, top = (found.windows[n] / cell).round().long()[:2].tolist()
+        mask = np.full_like(found.logits[n], BACKGROUND)
+        left, top = (found.windows[n] / cell).round().astype(int)[:2].tolist()
         for i in range(3):
             for j in range(3):
-                span = (separation.part_boxes()[i, j, n] / cell).round().long().tolist()
+                span = (separation.part_boxes()[i, j, n] / cell).round().astype(int).tolist()
                 for y in range(max(span[1], 0), min(span[3], height)):
                     for x in range(max(span[0], 0), min(span[2], width)):
                         mask[y - top, x - left] = maps.logits[i, j, y, x]
-        assert torch.equal(mask, found.logits[n])
+        np.testing.assert_array_equal(mask, found.logits[n])
 
 
 def test_part_boxes_by_hand() -> None:
     # A window of 3 cells, 6 pixels wide and 9 high; with k = 2 its parts hold 2 cells and 1.
-    separation = Separation(PIXELS, 1, 1, 3, ScoreMaps(torch.zeros(2, 2, 4, 4), (2, 3)), WINDOW)
+    separation = Separation(PIXELS, 1, 1, 3, ScoreMaps(np.zeros((2, 2, 4, 4)), (2, 3)), WINDOW)
     assert separation.part_boxes()[:, :, 0].tolist() == [
         [[-2, 3, 2, 9], [2, 3, 4, 9]],
         [[-2, 9, 2, 12], [2, 9, 4, 12]],
@@ -113,13 +113,13 @@ WINDOW = proposals_of([[-2, 3, 4, 12]], [0.5])
 
 @pytest.mark.parametrize(("m", "k"), [(21, 5), (9, 3), (7, 1), (3, 5)])
 def test_part_boxes_tile_the_window(m: int, k: int) -> None:
-    maps = ScoreMaps(torch.zeros(k, k, 4, 4), (2, 3))
+    maps = ScoreMaps(np.zeros((k, k, 4, 4)), (2, 3))
     boxes = Separation(PIXELS, 1, 1, m, maps, WINDOW).part_boxes()
     sizes = boxes[..., 2:] - boxes[..., :2]
     assert (sizes >= 0).all()
     assert sizes.prod(3).sum().item() == pytest.approx(6 * 9)
-    assert boxes[..., :2].amin((0, 1, 2)).tolist() == [-2, 3]
-    assert boxes[..., 2:].amax((0, 1, 2)).tolist() == [4, 12]
+    assert boxes[..., :2].min((0, 1, 2)).tolist() == [-2, 3]
+    assert boxes[..., 2:].max((0, 1, 2)).tolist() == [4, 12]
 
 
 # The level.
@@ -148,7 +148,7 @@ def test_each_proposal_knows_its_level() -> None:
 def test_the_busiest_level_has_most_of_the_best_proposals() -> None:
     proposals = propose(noisy_levels(), HEIGHT, WIDTH, Selection())
     best = proposals.scores[:LEADERS] >= proposals.scores[0] * WEAKEST
-    counts = proposals.level[:LEADERS][best].bincount(minlength=3)
+    counts = np.bincount(proposals.level[:LEADERS][best], minlength=3)
     assert counts[busiest(proposals)] == counts.max()
     assert busiest(proposals[:1]) == int(proposals.level[0])
     assert busiest(proposals[:0]) == 0
@@ -223,11 +223,8 @@ def test_chosen_ones_hardly_overlap(predictor: Predictor) -> None:
 
 def test_a_stray_blob_hides_no_neighbour() -> None:
     """The first mask's tight box covers the second, which it does not touch."""
-    logits = torch.ones(2, 3, 3)
-    logits[0, :, 1] = -1
-    boxes = torch.tensor([[0.0, 0, 60, 30], [22, 0, 38, 16]])
-    level = torch.zeros(2, dtype=torch.int64)
-    both = Proposals(torch.tensor([0.9, 0.8]), boxes, logits, level, HEIGHT, WIDTH)
+    both = proposals_of([[0, 0, 60, 30], [22, 0, 38, 16]], [0.9, 0.8])
+    both.logits[0, :, 1] = -1
     assert len(choose(both)) == 2
 
 
@@ -244,7 +241,7 @@ def test_the_plain_map_is_of_the_level_most_alike(
     level = levels_of(fcn, PIXELS)[like]
     assert plain.k == 1
     assert plain.cell == level.grid.cell == separation.maps.cell
-    assert torch.equal(plain.logits[0], level.maps[0])
+    np.testing.assert_array_equal(plain.logits[0], level.maps[0])
     height, width = level.maps.shape[2:]
     assert plain.size == (width * level.grid.cell[0], height * level.grid.cell[1])
 
@@ -257,7 +254,7 @@ def test_of_equal_cells_the_more_similar_window_decides() -> None:
         assert isinstance(branch, Branch)
         branch.mask_head = ScoreMapHead(8, hidden=8, k=1)
     plain = plain_map(fcn, PIXELS, separation)
-    assert torch.equal(plain.logits[0], levels_of(fcn, PIXELS)[1].maps[0])
+    np.testing.assert_array_equal(plain.logits[0], levels_of(fcn, PIXELS)[1].maps[0])
 
 
 # Models.

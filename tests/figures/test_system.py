@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from builders import CATEGORIES, labelled_network, predictor_of, small_network
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Floats
 from instancefcn.figures.panels import Photo
 from instancefcn.figures.system import (
     SHOWN,
@@ -62,11 +61,11 @@ def shown(axes: Axes) -> NDArray[np.generic]:
 
 def test_each_step_is_the_predictors_own(predictor: Predictor, system: System) -> None:
     labelled, alone = predictor(PIXELS), predictor_of(small_network(), [64, 96])(PIXELS)
-    assert torch.equal(system.labelled.scores, labelled.scores)
+    np.testing.assert_array_equal(system.labelled.scores, labelled.scores)
     assert system.labelled.names == labelled.names
     assert system.labelled.categories == CATEGORIES
-    assert torch.equal(system.proposals.scores, alone.scores)
-    assert torch.equal(system.proposals.windows, alone.windows)
+    np.testing.assert_array_equal(system.proposals.scores, alone.scores)
+    np.testing.assert_array_equal(system.proposals.windows, alone.windows)
     assert system.separation.number == level_to_show(labelled)
 
 
@@ -103,16 +102,15 @@ def test_proposals_are_lit_in_their_order(figure: Figure, system: System) -> Non
         assert [text.get_text() for text in axes.texts] == [f"{system.proposals.scores[index]:.2f}"]
 
 
-def proposals_at(windows: Tensor) -> Proposals:
+def proposals_at(windows: Floats) -> Proposals:
     n = len(windows)
-    return Proposals(
-        torch.linspace(1, 0.5, n), windows, torch.ones(n, 3, 3), torch.arange(n), HEIGHT, WIDTH
-    )
+    scores, logits = np.linspace(1, 0.5, n, dtype=np.float32), np.ones((n, 3, 3), np.float32)
+    return Proposals(scores, windows, logits, np.arange(n), HEIGHT, WIDTH)
 
 
 def test_the_level_is_that_of_the_best_window_within_the_photo() -> None:
     """By hand: the photo is 96 pixels high."""
-    windows = torch.tensor([[0.0, 0, 97, 97], [-9, 0, 87, 96], [0, 0, 9, 9]])
+    windows = np.array([[0, 0, 97, 97], [-9, 0, 87, 96], [0, 0, 9, 9]], np.float32)
     assert level_to_show(proposals_at(windows)) == 2
     assert level_to_show(proposals_at(windows[:1])) is None
     assert level_to_show(proposals_at(windows[:0])) is None

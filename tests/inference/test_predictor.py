@@ -50,7 +50,7 @@ def proposals(predictor: Predictor, image: NDArray[np.uint8]) -> Proposals:
 def assert_same(one: Proposals, other: Proposals) -> None:
     assert (one.height, one.width) == (other.height, other.width)
     for name in ("scores", "boxes", "windows", "logits"):
-        assert torch.equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 # --- proposals
@@ -96,10 +96,12 @@ def test_what_several_sides_show_is_ranked_together(image: NDArray[np.uint8]) ->
     network = small_network()
     one, other = (predictor_of(network, [side], selection)(image) for side in (64, 96))
     both = predictor_of(network, [64, 96], selection)(image)
-    scores, order = torch.cat((one.scores, other.scores)).sort(descending=True, stable=True)
-    assert torch.equal(both.scores, scores)
-    assert torch.equal(both.windows, torch.cat((one.windows, other.windows))[order])
-    assert torch.equal(both.level, torch.cat((one.level, other.level + 3))[order])
+    scores = np.concatenate((one.scores, other.scores))
+    order = np.argsort(-scores, kind="stable")
+    windows = np.concatenate((one.windows, other.windows))
+    np.testing.assert_array_equal(both.scores, scores[order])
+    np.testing.assert_array_equal(both.windows, windows[order])
+    np.testing.assert_array_equal(both.level, np.concatenate((one.level, other.level + 3))[order])
 
 
 class OfParts(Predictor):
@@ -121,7 +123,7 @@ def test_images_may_have_any_number_of_samplings(image: NDArray[np.uint8]) -> No
     images = [image, tall, image[::-1].copy()]
     for found, each in zip(predictor.propose(images), images, strict=True):
         (alone,) = predictor.propose([each])
-        torch.testing.assert_close(found.scores, alone.scores, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.scores, alone.scores, rtol=1e-4, atol=1e-5)
         assert (found.height, found.width) == each.shape[:2]
 
 
@@ -132,11 +134,12 @@ def test_what_a_part_shows_lies_where_the_part_lies(image: NDArray[np.uint8]) ->
     both = OfParts(TorchEngine(network), Inference((64,), selection))(image)
     whole = predictor_of(network, [64], selection)
     left, right = (whole(np.ascontiguousarray(image[:, x : x + 45])) for x in (0, 45))
-    scores, order = torch.cat((left.scores, right.scores)).sort(descending=True, stable=True)
-    assert torch.equal(both.scores, scores[:1000])
-    moved = torch.cat((left.windows, right.windows + torch.tensor([45, 0, 45, 0])))
-    assert torch.equal(both.windows, moved[order][:1000])
-    assert torch.equal(both.level, torch.cat((left.level, right.level + 3))[order][:1000])
+    scores = np.concatenate((left.scores, right.scores))
+    order = np.argsort(-scores, kind="stable")[:1000]
+    moved = np.concatenate((left.windows, right.windows + np.array([45, 0, 45, 0], np.float32)))
+    np.testing.assert_array_equal(both.scores, scores[order])
+    np.testing.assert_array_equal(both.windows, moved[order])
+    np.testing.assert_array_equal(both.level, np.concatenate((left.level, right.level + 3))[order])
 
 
 def test_a_stream_gives_what_each_image_alone_gives(image: NDArray[np.uint8]) -> None:
@@ -150,7 +153,7 @@ def test_a_stream_gives_what_each_image_alone_gives(image: NDArray[np.uint8]) ->
         for found, each in zip(streamed, images, strict=True):
             alone = predictor(each)
             assert (found.height, found.width) == each.shape[:2]
-            torch.testing.assert_close(found.scores, alone.scores, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(found.scores, alone.scores, rtol=1e-4, atol=1e-5)
     assert list(predictor.stream([])) == []
 
 
@@ -217,18 +220,19 @@ def test_the_smallest_images_are_seen(predictor: Predictor, size: tuple[int, int
 
 
 def test_a_second_network_can_learn_from_proposals(proposals: Proposals) -> None:
-    """They are no inference tensors, and hold no gradient of the network that made them."""
+    """Torch takes their arrays as they are, without a copy or a warning."""
     weight = torch.ones(1, requires_grad=True)
-    assert not proposals.logits.requires_grad
-    (proposals.logits * weight * proposals.boxes.sum()).sum().backward()  # type: ignore[no-untyped-call]
+    logits, boxes = torch.from_numpy(proposals.logits), torch.from_numpy(proposals.boxes)
+    (logits * weight * boxes.sum()).sum().backward()  # type: ignore[no-untyped-call]
     assert weight.grad is not None
+    assert logits.data_ptr() == proposals.logits.ctypes.data
 
 
 # --- masks
 
 
 def test_boxes_are_tight_around_the_masks_as_drawn(proposals: Proposals) -> None:
-    for index, (x0, y0, x1, y1) in enumerate(proposals.boxes.int().tolist()):
+    for index, (x0, y0, x1, y1) in enumerate(proposals.boxes.astype(int).tolist()):
         mask = proposals.mask(index)
         assert mask.sum() == mask[y0:y1, x0:x1].sum()
         if mask.any():

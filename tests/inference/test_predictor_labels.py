@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from builders import CATEGORIES, labelled_network, predictor_of, small_network
-from instancefcn.core.candidates import cell_boxes
 from instancefcn.core.proposals import CLASS_AGNOSTIC, Proposals
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import Selection, ranked
 from instancefcn.inference.sampling import Sampling, sample
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
+from instancefcn.inference.windows import cell_boxes
 from instancefcn.labelling.labels import Labelling
 from instancefcn.labelling.rois import Rois, mask_cells
 from predictions import NAMES
@@ -46,9 +46,9 @@ def predictor(
 
 def assert_same(one: Proposals, other: Proposals) -> None:
     assert one.categories == other.categories
-    assert torch.equal(one.labels, other.labels)
+    np.testing.assert_array_equal(one.labels, other.labels)
     for name in ("scores", "windows", "logits"):
-        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-4, atol=1e-5)
 
 
 Labelled = dict[tuple[float, ...], float]
@@ -56,7 +56,7 @@ Labelled = dict[tuple[float, ...], float]
 
 def scores_of(proposals: Proposals, *, right: float = 0) -> Labelled:
     """By window, moved to the right, and label."""
-    windows = (proposals.windows + torch.tensor([right, 0, right, 0])).tolist()
+    windows = (proposals.windows + np.array([right, 0, right, 0], np.float32)).tolist()
     keys = zip(windows, proposals.labels.tolist(), strict=True)
     rounded = [(*(round(end, 3) for end in window), label) for window, label in keys]
     return dict(zip(rounded, proposals.scores.tolist(), strict=True))
@@ -135,16 +135,18 @@ def test_masks_are_read_from_the_input_that_showed_them(image: NDArray[np.uint8]
     engine, sampling = TorchEngine(network), sample(image, 96, 240)
     (candidates,) = engine.candidates([sampling], SELECTION)
     proposals = ranked(candidates, HEIGHT, WIDTH, SELECTION)
-    boxes = cell_boxes(proposals.logits, proposals.windows, HEIGHT, WIDTH)
+    masks, windows = torch.from_numpy(proposals.logits), torch.from_numpy(proposals.windows)
+    boxes = cell_boxes(masks, windows, HEIGHT, WIDTH)
     rois = Rois(
         torch.zeros(len(boxes), dtype=torch.int64),
         boxes * 96 / 60,
-        mask_cells(proposals.logits, proposals.windows, boxes),
+        mask_cells(masks, windows, boxes),
     )
-    expected = network.labeller(network.encode(sampling.to_input(engine.multiple)), rois)
+    inputs = torch.from_numpy(sampling.to_input(engine.multiple))
+    expected = network.labeller(network.encode(inputs), rois)
     logits = engine.label(proposals, candidates.looks)
-    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(logits, logits[:1], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(logits, logits[:1], rtol=0, atol=1e-3)
 
 
 def test_each_mask_is_read_from_the_look_that_found_it(image: NDArray[np.uint8]) -> None:

@@ -13,7 +13,7 @@ from instancefcn.core.level import Level
 from instancefcn.core.types import GREY
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import PAPER_SIDES, Sampling, sample
-from instancefcn.inference.windows import candidates_of
+from instancefcn.inference.windows import filled
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -81,12 +81,13 @@ def test_inputs_are_made_up_to_a_multiple_with_grey(
     image = Sampling(pixels, (1, 1), *size).to_input(32)
     assert image.shape == (1, 3, *padded)
     assert Sampling(pixels, (1, 1), *size).input_size(32) == padded
-    assert image.dtype == torch.float32
+    assert image.dtype == np.float32
     height, width = size
-    inside = image[0, :, :height, :width].permute(1, 2, 0).numpy() * 255
+    inside = image[0, :, :height, :width].transpose(1, 2, 0) * 255
     np.testing.assert_allclose(inside, pixels, atol=1e-4)
     image[:, :, :height, :width] = GREY / 255
-    assert torch.equal(image, torch.full_like(image, GREY / 255))
+    np.testing.assert_array_equal(image, np.float32(GREY / 255))
+    assert torch.from_numpy(image).is_contiguous(memory_format=torch.channels_last)
 
 
 # --- the way back
@@ -101,7 +102,7 @@ def draw(height: int, width: int, box: Box) -> NDArray[np.uint8]:
 
 def seen(sampling: Sampling, m: int, cell: int = 4) -> Level:
     """A level whose one map says which cells of the input are white, grey being background."""
-    brightness = F.avg_pool2d(sampling.to_input(32)[:, :1], cell)
+    brightness = F.avg_pool2d(torch.from_numpy(sampling.to_input(32))[:, :1], cell)
     return make_level(brightness - 0.6, torch.zeros_like(brightness[:, 0]), cell=(cell, cell), m=m)
 
 
@@ -110,11 +111,9 @@ def recovered(image: NDArray[np.uint8], side: int, longest: int = 1000) -> list[
     sampling = sample(image, side, longest)
     m = 2 * (max(sampling.pixels.shape) // 4) + 1
     level = seen(sampling, m).rescaled(sampling.scale)
-    candidates = candidates_of(
-        [level], sampling.height, sampling.width, Selection(windows_per_side=1)
-    )
-    assert len(candidates) == 1
-    box: list[float] = candidates.boxes[0].tolist()
+    windows = filled([level], sampling.height, sampling.width, Selection(windows_per_side=1))
+    assert len(windows) == 1
+    box: list[float] = windows.boxes[0].tolist()
     return box
 
 
@@ -147,8 +146,8 @@ def test_what_is_thinner_than_half_a_cell_is_seen_by_the_first_windows() -> None
     sampling = sample(image, 32, 200)  # 1 x 200 pixels, a cell is 4 x 4
     level = seen(sampling, m=101).rescaled(sampling.scale)
     assert len(propose([level], 1, 400, Selection())) == 1
-    candidates = candidates_of([level], 1, 400, Selection())
-    best = candidates.boxes[candidates.scores.argmax()].tolist()
+    windows = filled([level], 1, 400, Selection())
+    best = windows.boxes[windows.scores.argmax()].tolist()
     assert best == pytest.approx([100, 0, 300, 1], abs=8)  # a cell of 4 x 4 is 8 pixels wide there
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from builders import CATEGORIES
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Floats
 from instancefcn.labelling.labels import Labelling, labelled
-from predictions import NOTHING, of_masks
+from instancefcn.labelling.rois import at_places
+from predictions import NOTHING, of_masks, random_proposals
 
 CAT, DOG = CATEGORIES
 PLAIN = Labelling(objectness=0, min_score=0.01)
@@ -30,9 +31,16 @@ def squares(corners: Sequence[tuple[int, int]], scores: Sequence[float] | None =
     return of_masks(masks, scores or [1.0] * len(corners), corners)
 
 
-def logits(rows: Sequence[Sequence[float]]) -> Tensor:
+def logits(rows: Sequence[Sequence[float]]) -> Floats:
     """Of the probabilities (cat, dog) of each; the rest is background."""
-    return torch.tensor([[1 - sum(row), *row] for row in rows]).log()
+    shares = np.array([[1 - sum(row), *row] for row in rows], np.float32)
+    rows_of: Floats = np.log(shares.clip(1e-30))
+    return rows_of
+
+
+def probabilities(logits: Floats) -> Floats:
+    shares: Floats = 1 / (1 + np.exp(-logits))
+    return shares
 
 
 def told(
@@ -48,7 +56,7 @@ def told(
 @pytest.mark.parametrize("voting", [None, 0.5])
 def test_no_proposal_is_no_labelled_one(voting: float | None) -> None:
     labelling = replace(PLAIN, voting=voting)
-    found = labelled(NOTHING, torch.zeros(0, 3), CATEGORIES, labelling)
+    found = labelled(NOTHING, np.zeros((0, 3), np.float32), CATEGORIES, labelling)
     assert len(found) == 0
     assert found.categories == CATEGORIES
     unsure = labelled(squares(APART[:1]), logits([(0.004, 0.004)]), CATEGORIES, labelling)
@@ -68,9 +76,10 @@ def test_each_is_a_proposal_but_for_score_and_label() -> None:
     proposals = squares(APART)
     found = labelled(proposals, logits([(0.3, 0.2)] * 4), CATEGORIES, PLAIN)
     assert found.labels.tolist() == [CAT] * 4 + [DOG] * 4
-    assert torch.equal(found.windows, proposals.windows.repeat(2, 1))
-    assert torch.equal(found.logits, proposals.logits.repeat(2, 1, 1))
-    assert torch.equal(found.level, proposals.level.repeat(2))
+    for name in ("windows", "logits", "level"):
+        twice = np.concatenate([getattr(proposals, name)] * 2)
+        np.testing.assert_array_equal(getattr(found, name), twice)
+    assert found.scores.dtype == np.float32
     assert (found.height, found.width) == (64, 64)
 
 
@@ -133,7 +142,8 @@ def test_alike_voters_leave_a_mask_as_it_is() -> None:
     proposals = squares([(3, 3), (3, 3), (40, 40)])
     rows = logits([(0.6, 0), (0.3, 0), (0.5, 0)])
     found = labelled(proposals, rows, CATEGORIES, replace(PLAIN, voting=0.5))
-    torch.testing.assert_close(found.logits, proposals.logits[:2], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.logits, proposals.logits[:2], rtol=1e-4, atol=1e-5)
+    assert found.logits.dtype == np.float32
     assert found.windows[:, 0].tolist() == [3, 40]
     assert found.scores.tolist() == pytest.approx([0.6, 0.5])
 
@@ -141,19 +151,16 @@ def test_alike_voters_leave_a_mask_as_it_is() -> None:
 def test_two_voters_give_the_mean_by_their_scores() -> None:
     """Of their probabilities: of the category alone, and of masks near enough alone."""
     proposals = squares([(3, 3), (3, 3), (3, 3), (14, 3)])
-    proposals = replace(
-        proposals, logits=proposals.logits * torch.tensor([1, 3, 9, 9.0]).view(4, 1, 1)
-    )
+    times = np.array([1, 3, 9, 9], np.float32)[:, None, None]
+    proposals = replace(proposals, logits=proposals.logits * times)
     rows = logits([(0.6, 0), (0.2, 0), (0, 0.5), (0.1, 0)])
     found = labelled(proposals, rows, CATEGORIES, replace(PLAIN, voting=0.5))
-    one, other = torch.tensor([1.0, 3]).sigmoid()
-    mean = torch.logit((0.6 * one + 0.2 * other) / 0.8)
+    one, other = probabilities(np.array([1.0, 3]))
+    mean = (0.6 * one + 0.2 * other) / 0.8
     assert found.names == ["cat", "dog", "cat"]
-    torch.testing.assert_close(found.logits[0], mean.expand(11, 11), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.logits[0], np.log(mean / (1 - mean)), rtol=1e-4)
     for place, mask in ((1, 2), (2, 3)):
-        torch.testing.assert_close(
-            found.logits[place], proposals.logits[mask], rtol=1e-3, atol=1e-3
-        )
+        np.testing.assert_allclose(found.logits[place], proposals.logits[mask], rtol=1e-3)
 
 
 def test_a_voter_of_another_window_votes_where_it_lies() -> None:
@@ -162,19 +169,36 @@ def test_a_voter_of_another_window_votes_where_it_lies() -> None:
         squares([(0, 0), (3, 0)]), logits([(0.6, 0), (0.2, 0)]), CATEGORIES,
         replace(PLAIN, voting=0.5),
     )  # fmt: skip
-    one = torch.ones(()).sigmoid()
-    (mask,) = found.logits.sigmoid()
-    torch.testing.assert_close(mask[:, 3:], one.expand(11, 8), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(mask[:, :2], (one * 0.75).expand(11, 2), rtol=1e-4, atol=1e-5)
+    one = probabilities(np.ones(1))
+    (mask,) = probabilities(found.logits)
+    np.testing.assert_allclose(mask[:, 3:], one.repeat(8)[None].repeat(11, 0), rtol=1e-4)
+    np.testing.assert_allclose(mask[:, :2], one.repeat(2)[None].repeat(11, 0) * 0.75, rtol=1e-4)
+
+
+def test_votes_are_sampled_as_a_labeller_samples_masks() -> None:
+    """Of random masks, where windows of any size lie in one another, against torch."""
+    proposals = random_proposals(9)
+    rows = logits([(0.3, 0)] * 9)
+    labelling = Labelling(objectness=1, overlap=1.0, min_score=0.0, voting=0.0)
+    found = labelled(proposals, rows, CATEGORIES, labelling)[:9]
+    windows, scores, masks = (
+        torch.from_numpy(array) for array in (proposals.windows, proposals.scores, proposals.logits)
+    )
+    places = (torch.arange(11) + 0.5) / 11
+    for (x0, y0, x1, y1), voted in zip(found.windows.tolist(), found.logits, strict=True):
+        x, y = x0 + places * (x1 - x0), y0 + places * (y1 - y0)
+        seen = at_places(masks.sigmoid(), windows, x[None], y[None])
+        expected = (seen * scores[:, None, None]).sum(0) / scores.sum()
+        np.testing.assert_allclose(probabilities(voted), expected, atol=1e-5)
 
 
 def test_a_category_without_any_probability_is_none_of_a_mask() -> None:
     """It is 0 in float32, and no vote has a weight."""
-    rows = torch.tensor([[0.0, 1.0, -500.0]])
+    rows = np.array([[0, 1, -500]], np.float32)
     labelling = Labelling(min_score=0, voting=0.5)
     found = labelled(squares(APART[:1]), rows, CATEGORIES, labelling)
     assert found.names == ["cat"]
-    assert found.logits.isfinite().all()
+    assert np.isfinite(found.logits).all()
 
 
 # --- bad values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -105,10 +106,10 @@ def test_cells_of_a_mask_by_hand() -> None:
 @pytest.fixture
 def proposals() -> Proposals:
     """One, of cells of 2 pixels: 6 x 3 of them are above 0, from (14, 26) to (26, 32)."""
-    logits = torch.full((1, 11, 11), -1.0)
+    logits = np.full((1, 11, 11), -1, np.float32)
     logits[0, 3:6, 2:8] = 2
-    windows = torch.tensor([[10.0, 20, 32, 42]])
-    return Proposals(torch.ones(1), windows, logits, torch.zeros(1, dtype=torch.int64), 50, 60)
+    scores, windows = np.ones(1, np.float32), np.array([[10, 20, 32, 42]], np.float32)
+    return Proposals(scores, windows, logits, np.zeros(1, np.int64), 50, 60)
 
 
 def test_rois_lie_where_a_look_shows_the_masks(proposals: Proposals) -> None:

@@ -15,8 +15,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from builders import make_sample
+from instancefcn.core.sample import Sample
 from instancefcn.core.tensors import read_tensors
-from instancefcn.core.types import Sample
 from instancefcn.data.stream import SampleStream
 from instancefcn.network.models import read_card
 from instancefcn.training.batches import Collate, by_size, padded

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from builders import Box, make_sample, random_rois, rectangles
-from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
-from instancefcn.core.look import Look
+from instancefcn.inference.windows import Filled
 from instancefcn.labelling.rois import CELLS, Rois, mask_cells
 from instancefcn.network.head import Term
 from instancefcn.training.rois import (
@@ -33,17 +32,17 @@ M = SIDE // PIXELS
 PLACES = {1: 10, 2: 20, 3: 30}
 
 
-def found_masks(boxes: Sequence[Box]) -> Candidates:
-    """Candidates whose masks are these boxes, in cells of the grid."""
+def found_masks(boxes: Sequence[Box]) -> Filled:
+    """Windows whose masks are these boxes, in cells of the grid."""
     n = len(boxes)
     corners = torch.tensor(boxes, dtype=torch.float32).reshape(n, 4)
-    return Candidates(
+    return Filled(
         scores=torch.linspace(1, 0.5, n),
         windows=torch.tensor([[0.0, 0, SIDE, SIDE]]).expand(n, -1),
         logits=rectangles(M, M, boxes).float() * 2 - 1,
         boxes=corners * PIXELS,
         level=torch.zeros(n, dtype=torch.int64),
-        looks=(Look(1),),
+        answers={},
     )
 
 

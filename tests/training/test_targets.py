@@ -11,7 +11,7 @@ from torch import Tensor
 
 from builders import Box, make_grid, make_sample, rectangles
 from instancefcn.core.grid import Grid
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.network.head import IGNORED, NEGATIVE, Targets
 from instancefcn.network.heads import MaskHead, cover_cells
 from instancefcn.training import targets as module

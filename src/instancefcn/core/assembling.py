@@ -7,10 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instancefcn.core.grid import Windows
-
-BACKGROUND = -16.0
-"""The logit of what lies outside a level: as a probability below float16's resolution at 1,
-yet finite, so that losses and interpolation stay finite."""
+from instancefcn.core.types import BACKGROUND
 
 
 def parts(m: int, k: int) -> Tensor:

@@ -1,20 +1,27 @@
 """Candidates: the one form in which whatever looks at a piece of an image ends.
 
 A network at one size of an image makes them, and so may an exported graph or a tile. Ranking,
-suppression, masks and files take candidates and do not know who made them.
+suppression, masks and files take candidates and do not know who made them: they are arrays, so that
+an engine needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from instancefcn.core.assembling import BACKGROUND
 from instancefcn.core.look import Look
+from instancefcn.core.types import BACKGROUND, Floats, Integers
+
+Index = Integers | NDArray[np.bool_]
+"""Which of n: their indices, or (n,) bool."""
+
+Answers = Mapping[str, NDArray[Any]]
+"""What further heads say of n windows, by the heads' names, (n, ...)."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +39,27 @@ class Candidates:
     (n, ...).
     """
 
-    scores: Tensor
-    windows: Tensor
-    logits: Tensor
-    boxes: Tensor
-    level: Tensor
+    scores: Floats
+    windows: Floats
+    logits: Floats
+    boxes: Floats
+    level: Integers
     looks: tuple[Look, ...]
-    answers: Mapping[str, Tensor] = field(default_factory=dict)
+    answers: Answers = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, m = len(self.scores), self.logits.shape[-1]
         assert self.scores.shape == self.level.shape == (n,)
         assert self.windows.shape == self.boxes.shape == (n, 4)
         assert self.logits.shape == (n, m, m)
+        floats = (self.scores, self.windows, self.logits, self.boxes)
+        assert all(array.dtype == np.float32 for array in floats)
+        assert self.level.dtype == np.int64
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index: Tensor) -> Candidates:
+    def __getitem__(self, index: Index) -> Candidates:
         return Candidates(
             self.scores[index],
             self.windows[index],
@@ -62,7 +72,7 @@ class Candidates:
 
     def moved(self, x: float, y: float) -> Candidates:
         """The same, x pixels further right and y further down."""
-        by = self.windows.new_tensor([x, y, x, y])
+        by = np.array([x, y, x, y], np.float32)
         looks = tuple(look.moved(x, y) for look in self.looks)
         return replace(self, windows=self.windows + by, boxes=self.boxes + by, looks=looks)
 
@@ -78,41 +88,37 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
     levels = [sum(look.num_levels for look in part.looks) for part in parts]
     before = [sum(levels[:i]) for i in range(len(parts))]
     return Candidates(
-        scores=torch.cat([part.scores for part in parts]),
-        windows=torch.cat([windows for windows, _ in widened]),
-        logits=torch.cat([logits for _, logits in widened]),
-        boxes=torch.cat([part.boxes for part in parts]),
-        level=torch.cat([part.level + n for part, n in zip(parts, before, strict=True)]),
+        scores=np.concatenate([part.scores for part in parts]),
+        windows=np.concatenate([windows for windows, _ in widened]),
+        logits=np.concatenate([logits for _, logits in widened]),
+        boxes=np.concatenate([part.boxes for part in parts]),
+        level=np.concatenate([part.level + n for part, n in zip(parts, before, strict=True)]),
         looks=tuple(look for part in parts for look in part.looks),
-        answers=joined([part.answers for part in parts]),
+        answers=_joined([part.answers for part in parts]),
     )
 
 
-def joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Answers of several levels or sizes as one, in order: those that all of them have."""
+def _joined(parts: Sequence[Answers]) -> Answers:
+    """Answers of several sizes as one, in order: those that all of them have."""
     shared = [name for name in parts[0] if all(name in part for part in parts)]
-    return {name: torch.cat([part[name] for part in parts]) for name in shared}
+    return {name: np.concatenate([part[name] for part in parts]) for name in shared}
 
 
-def widen(windows: Tensor, logits: Tensor, m: int) -> tuple[Tensor, Tensor]:
+def widen(windows: Floats, logits: Floats, m: int) -> tuple[Floats, Floats]:
     """Windows (n, 4) and logits (n, m', m') amid windows of m cells; both odd, so that each cell
     stays in its place.
     """
     cells = logits.shape[-1]
     if cells == m:
         return windows, logits
-    border = (windows[:, 2:] - windows[:, :2]) / cells * ((m - cells) // 2)
-    wider = torch.cat((windows[:, :2] - border, windows[:, 2:] + border), 1)
-    return wider, padded(logits, m)
+    margin = (m - cells) // 2
+    border = (windows[:, 2:] - windows[:, :2]) / cells * margin
+    wider = np.concatenate((windows[:, :2] - border, windows[:, 2:] + border), 1)
+    around = [(0, 0), (margin, margin), (margin, margin)]
+    return wider, np.pad(logits, around, constant_values=BACKGROUND)
 
 
-def padded(logits: Tensor, m: int) -> Tensor:
-    """Logits (n, m', m') amid background: (n, m, m); both odd."""
-    margin = (m - logits.shape[-1]) // 2
-    return F.pad(logits, (margin,) * 4, value=BACKGROUND) if margin else logits
-
-
-def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
+def cell_boxes(logits: Floats, windows: Floats, height: int, width: int) -> Floats:
     """Boxes (n, 4) around the cells with logit > 0, in pixels, clipped to the image.
 
     logits (n, m, m) of windows (n, 4) in pixels. A mask without such a cell has the box
@@ -121,11 +127,10 @@ def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tens
     """
     m = logits.shape[-1]
     origin, cell = windows[:, :2], (windows[:, 2:] - windows[:, :2]) / m
-    sides = []
-    for axis in (1, 2):  # columns, then rows
-        hit = (logits.amax(axis) > 0).to(torch.uint8)
-        sides.append((hit.argmax(1), m - hit.flip(1).argmax(1)))
-    first, last = (torch.stack(ends, 1) for ends in zip(*sides, strict=True))
-    boxes = torch.cat((origin + first * cell, origin + last * cell), 1)
-    boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
-    return boxes * hit.any(1, keepdim=True)
+    inside = logits > 0
+    hits = np.stack((inside.any(1), inside.any(2)), 1)  # columns, then rows: (n, 2, m)
+    first, last = hits.argmax(2), m - hits[:, :, ::-1].argmax(2)
+    ends = [origin + end.astype(np.float32) * cell for end in (first, last)]
+    boxes = np.concatenate(ends, 1)
+    drawn: NDArray[np.bool_] = np.any(hits, (1, 2))
+    return boxes.clip(0, np.array([width, height] * 2, np.float32)) * drawn[:, None]

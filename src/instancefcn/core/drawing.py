@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instancefcn.core.rle import compress, decode
-from instancefcn.core.types import Rle
+from instancefcn.core.types import Floats, Integers, Rle
 
 CHUNK = 64  # masks drawn at a time
-Floats: TypeAlias = NDArray[np.floating[Any]]
-Integers: TypeAlias = NDArray[np.intp]
 
 
-def paste(logits: Tensor, window: Tensor, height: int, width: int) -> NDArray[np.bool_]:
+def paste(logits: Floats, window: Floats, height: int, width: int) -> NDArray[np.bool_]:
     """The full-size mask (H, W) bool of the logits (m, m) of one window (4,) in pixels.
 
     The logit of a pixel is the bilinear interpolation, at the pixel's centre, of the cells' logits
@@ -32,12 +28,12 @@ def paste(logits: Tensor, window: Tensor, height: int, width: int) -> NDArray[np
     return decode(mask_rle(logits, window, height, width))
 
 
-def mask_rle(logits: Tensor, window: Tensor, height: int, width: int) -> Rle:
+def mask_rle(logits: Floats, window: Floats, height: int, width: int) -> Rle:
     """``encode(paste(...))``, without the full-size mask."""
     return _draw(logits[None], window[None], height, width)[0]
 
 
-def draw(logits: Tensor, windows: Tensor, height: int, width: int) -> Iterator[Rle]:
+def draw(logits: Floats, windows: Floats, height: int, width: int) -> Iterator[Rle]:
     """The full-size masks of logits (n, m, m) of windows (n, 4), in order, a few at a time.
 
     Invariant: each is ``mask_rle`` of its own logits and window.
@@ -47,7 +43,7 @@ def draw(logits: Tensor, windows: Tensor, height: int, width: int) -> Iterator[R
         yield from _draw(logits[part], windows[part], height, width)
 
 
-def _draw(logits: Tensor, windows: Tensor, height: int, width: int) -> list[Rle]:
+def _draw(logits: Floats, windows: Floats, height: int, width: int) -> list[Rle]:
     """RLEs of the masks that the logits (n, m, m) of windows (n, 4) draw on an image.
 
     Between the centres of four neighbouring cells the logit is bilinear: it crosses zero only where
@@ -55,11 +51,11 @@ def _draw(logits: Tensor, windows: Tensor, height: int, width: int) -> list[Rle]
     pixels, are the ends of the runs; no other pixel is looked at.
     """
     m = logits.shape[-1]
-    boxes: Floats = windows.double().numpy(force=True)
+    boxes = windows.astype(np.float64)
     cell = (boxes[:, 2:] - boxes[:, :2]) / m
     (x0, y0), (cell_x, cell_y) = boxes[:, :2].T, cell.T
     size = np.array([width, height])
-    grid = _evidence(logits.float().numpy(force=True), boxes[:, :2], cell, size)
+    grid = _evidence(logits, boxes[:, :2], cell, size)
     mask, i, j, corners = _mixed(grid)
 
     at = np.concatenate(([0], np.arange(m) + 0.5, [m, m]))  # border, centres, border of a window

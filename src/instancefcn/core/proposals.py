@@ -9,20 +9,19 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from instancefcn.core.candidates import Answers, Index
 from instancefcn.core.drawing import draw
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import decode, holds, mask_box
-from instancefcn.core.types import Rle
+from instancefcn.core.types import Floats, Integers, Rle
 from instancefcn.core.words import counted
 
 CLASS_AGNOSTIC: Mapping[int, str] = {1: "object"}
 """The categories of masks that nobody has labelled."""
 
-UNLABELLED = torch.zeros(0, dtype=torch.int64)
+UNLABELLED: Integers = np.zeros(0, np.int64)
 """Stands for labels that are all the one category."""
 
 
@@ -36,29 +35,32 @@ class Proposals:
     index of the level, of all sizes that the network saw, that each mask came from. height, width:
     of the image. answers: what further heads say of each, by the heads' names, (n, ...).
     categories: names by category; labels (n,) int64: the category of each, one of ``categories``.
-    Without a labeller all are of the one category of ``CLASS_AGNOSTIC``. All tensors are on the
-    CPU; none is an inference tensor, so that a second network may learn from them.
+    Without a labeller all are of the one category of ``CLASS_AGNOSTIC``. All are numpy arrays; a
+    network of torch takes them without a copy by ``torch.from_numpy``.
     """
 
-    scores: Tensor
-    windows: Tensor
-    logits: Tensor
-    level: Tensor
+    scores: Floats
+    windows: Floats
+    logits: Floats
+    level: Integers
     height: int
     width: int
-    answers: Mapping[str, Tensor] = field(default_factory=dict)
+    answers: Answers = field(default_factory=dict)
     categories: Mapping[int, str] = field(default_factory=lambda: CLASS_AGNOSTIC)
-    labels: Tensor = UNLABELLED
+    labels: Integers = field(default_factory=lambda: UNLABELLED)
 
     def __post_init__(self) -> None:
         n, m = len(self.scores), self.logits.shape[-1]
         if self.labels is UNLABELLED:
-            object.__setattr__(self, "labels", torch.full((n,), min(self.categories)))
+            object.__setattr__(self, "labels", np.full(n, min(self.categories), np.int64))
         assert self.labels.shape == (n,)
         assert self.categories.keys() >= set(self.labels.tolist())
         assert self.scores.shape == self.level.shape == (n,)
         assert self.windows.shape == (n, 4)
         assert self.logits.shape == (n, m, m)
+        floats = (self.scores, self.windows, self.logits)
+        assert all(array.dtype == np.float32 for array in floats)
+        assert self.level.dtype == self.labels.dtype == np.int64
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -68,7 +70,7 @@ class Proposals:
         best = f", scores {self.scores[0]:.3f} to {self.scores[-1]:.3f}" if len(self) else ""
         return f"<Proposals: {masks}{best}>"
 
-    def __getitem__(self, index: int | slice | Tensor) -> Proposals:
+    def __getitem__(self, index: int | slice | Index) -> Proposals:
         """Some of them, or one; the order of ``index`` must keep the scores descending."""
         if isinstance(index, int):
             index = range(len(self))[index]  # IndexError beyond the last one
@@ -97,12 +99,12 @@ class Proposals:
         return decode(self._masks[index])
 
     @cached_property
-    def boxes(self) -> Tensor:
+    def boxes(self) -> Floats:
         """Boxes (n, 4) float32, tight around the masks as drawn: no pixel of a mask lies outside,
         and each side touches one. (0, 0, 0, 0) of a mask that covers no pixel.
         """
-        boxes = torch.tensor([mask_box(mask) for mask in self._masks]).reshape(-1, 4)
-        return torch.cat((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
+        boxes = np.array([mask_box(mask) for mask in self._masks], np.float32).reshape(-1, 4)
+        return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
 
     def at(self, x: float, y: float) -> Proposals:
         """The best mask under a click: one proposal, or none where no mask covers the pixel.

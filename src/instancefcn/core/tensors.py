@@ -1,82 +1,23 @@
-"""Safetensors files: tensors and a JSON header; no pickle."""
+"""Safetensors files of torch's tensors and a JSON header: see ``arrays``."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from instancefcn.core.errors import UserError
-from instancefcn.core.files import whole_file
-
-METADATA = "__metadata__"
+from instancefcn.core.arrays import read_with, write_with
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write a safetensors file whole or not at all. Equal content makes equal bytes."""
-    content = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        {key: json.dumps(value) for key, value in header.items()},
-    )
-    with whole_file(path) as file:
-        file.write(_sorted(content))
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_with(lambda described: save(whole, described), path, header)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the header of a safetensors file; UserError if it is not one.
-
-    The file is opened once: safetensors' ``safe_open`` opens it a second time for the tensors, and
-    would pair the header of one state with the tensors of the next that is renamed over it.
-    """
-    try:
-        content = path.read_bytes()
-        tensors = load(content)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except (SafetensorError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path}: not a safetensors file ({reason}); give one that `instancefcn train` wrote"
-        ) from None
-    except KeyError as error:  # safetensors looks up torch's name of a type in a dictionary
-        raise UserError(
-            f"{path}: holds tensors of the type {error}, which torch has not; "
-            "give a file that `instancefcn train` wrote"
-        ) from None
-    metadata = _head(content).get(METADATA) or {}
-    return tensors, {key: _value(text, key, path) for key, text in metadata.items()}
-
-
-def _head(content: bytes) -> dict[str, Any]:
-    """The JSON that a file begins with. Its first 8 bytes are its length."""
-    length = int.from_bytes(content[:8], "little")
-    head: dict[str, Any] = json.loads(content[8 : 8 + length])
-    return head
-
-
-def _sorted(content: bytes) -> bytes:
-    """The same file, the entries of its metadata in order: safetensors writes them in any."""
-    length = int.from_bytes(content[:8], "little")
-    head = _head(content)
-    head[METADATA] = dict(sorted((head.get(METADATA) or {}).items()))
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the tensors stay aligned
-    return len(text).to_bytes(8, "little") + text + content[8 + length :]
-
-
-def _value(text: str, key: str, path: Path) -> Any:
-    """The JSON of a header's entry; other programs write plain words, as {"format": "pt"}."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-    except RecursionError:
-        raise UserError(
-            f"{path}: the entry {key!r} of its header is nested too deep; "
-            "give a file that `instancefcn train` wrote"
-        ) from None
+    """The tensors and the header of a safetensors file; UserError if it is not one."""
+    return read_with(load, path)

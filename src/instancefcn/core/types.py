@@ -14,17 +14,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from instancefcn.core.errors import UserError
 
+Floats: TypeAlias = NDArray[np.floating[Any]]
+"""float32, unless a docstring says otherwise."""
+
+Integers: TypeAlias = NDArray[np.integer[Any]]
+"""int64, unless a docstring says otherwise."""
+
 GREY = 128
 """The value of an input's pixels beyond the image, in training as in inference."""
+
+BACKGROUND = -16.0
+"""The logit of what lies outside a level: as a probability below float16's resolution at 1,
+yet finite, so that losses and interpolation stay finite."""
 
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -84,46 +93,3 @@ class AnnotatedImage:
                     f"{self.path}: a mask of {rle.width} x {rle.height} pixels on an image of "
                     f"{self.width} x {self.height}; draw the masks at the image's own size"
                 )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A training sample: an image with its objects, resized, cropped and augmented.
-
-    image (3, H, W) uint8 RGB; masks (n, H, W) bool; crowds (n,) bool;
-    categories (n,) int64, the data set's own ids; void (H, W) bool. ``seed`` is the sample's own:
-    whatever is still to be drawn for it is drawn from there, so that a step does not depend on how
-    samples are spread over processes.
-    """
-
-    image: Tensor
-    masks: Tensor
-    crowds: Tensor
-    categories: Tensor
-    void: Tensor
-    seed: int
-
-    def __post_init__(self) -> None:
-        size = self.image.shape[1:]
-        assert self.image.dtype == torch.uint8
-        assert self.image.shape[0] == 3
-        assert self.masks.dtype == torch.bool
-        assert self.masks.shape[1:] == self.void.shape == size
-        assert self.crowds.shape == self.categories.shape == self.masks.shape[:1]
-
-    @cached_property
-    def boxes(self) -> Tensor:
-        """Boxes (n, 4) float32, half open, tight around the masks; (0, 0, 0, 0) of an empty one."""
-        if not len(self.masks):
-            return torch.zeros(0, 4)
-        ends = []
-        for axis in (1, 2):  # columns, then rows
-            hit = self.masks.any(axis).to(torch.uint8)
-            ends.append((hit.argmax(1), hit.shape[1] - hit.flip(1).argmax(1)))
-        (x0, x1), (y0, y1) = ends
-        return torch.stack((x0, y0, x1, y1), 1).float() * hit.any(1, keepdim=True)
-
-    @cached_property
-    def unjudged(self) -> Tensor:
-        """(H, W) bool: void or crowd, where no answer is right or wrong."""
-        return self.void | self.masks[self.crowds].any(0)

@@ -15,7 +15,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as tvf
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import GREY, AnnotatedImage, Sample
+from instancefcn.core.sample import Sample
+from instancefcn.core.types import GREY, AnnotatedImage
 from instancefcn.data.images import read_image
 from instancefcn.data.placement import Placement, place_image, place_mask
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.rle import mask_area, mask_box
-from instancefcn.core.types import AnnotatedImage, Sample
+from instancefcn.core.sample import Sample
+from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.augmentation import render, require_side
 from instancefcn.data.placement import Placement
 

@@ -15,7 +15,8 @@ import torch
 from torch.utils.data import ConcatDataset
 from torch.utils.data import Dataset as TorchDataset
 
-from instancefcn.core.types import AnnotatedImage, Sample
+from instancefcn.core.sample import Sample
+from instancefcn.core.types import AnnotatedImage
 from instancefcn.data.augmentation import copy_paste
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.void import share_out

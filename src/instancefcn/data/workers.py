@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 
 Batch = TypeVar("Batch")
 

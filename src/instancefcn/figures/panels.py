@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instancefcn.core.drawing import paste
 from instancefcn.core.extras import extra
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Floats
 from instancefcn.figures.separation import ScoreMaps
 from instancefcn.formats.overlay import resized
 
@@ -81,7 +80,7 @@ def draw_photo(axes: Axes, photo: Photo) -> None:
 def draw_map(axes: Axes, photo: Photo, maps: ScoreMaps, i: int = 0, j: int = 0) -> None:
     """The map of part (i, j) over the dim photo, which shows where the map says no."""
     draw_photo(axes, photo.dim())
-    logits = maps.logits[i, j].numpy(force=True)
+    logits = maps.logits[i, j]
     width, height = maps.size
     heat = HEAT(SCALE(logits))
     heat[..., 3] = 0.1 + 0.85 * SCALE(logits)
@@ -89,7 +88,7 @@ def draw_map(axes: Axes, photo: Photo, maps: ScoreMaps, i: int = 0, j: int = 0) 
     axes.set(xlim=(0, photo.width), ylim=(photo.height, 0))
 
 
-def draw_boxes(axes: Axes, boxes: Tensor, line: float) -> None:
+def draw_boxes(axes: Axes, boxes: Floats, line: float) -> None:
     """Outlines of n boxes (n, 4), in the windows' colours, set off by a shadow."""
     for (x0, y0, x1, y1), colour in zip(boxes.tolist(), COLOURS, strict=False):
         box = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=colour, lw=line)
@@ -121,13 +120,13 @@ def draw_edge(axes: Axes, photo: Photo, mask: NDArray[np.bool_], colour: str, li
     axes.contour(x, y, np.pad(mask, 1), [0.5], colors=colour, linewidths=line)
 
 
-def draw_cells(axes: Axes, logits: Tensor, box: Sequence[float]) -> None:
+def draw_cells(axes: Axes, logits: Floats, box: Sequence[float]) -> None:
     """Logits (h, w), one a cell, that fill a box."""
     x0, y0, x1, y1 = box
-    axes.imshow(logits.numpy(force=True), HEAT, SCALE, extent=(x0, x1, y1, y0))
+    axes.imshow(logits, HEAT, SCALE, extent=(x0, x1, y1, y0))
 
 
-def draw_borders(axes: Axes, boxes: Tensor) -> None:
+def draw_borders(axes: Axes, boxes: Floats) -> None:
     """Thin lines between a window's parts, whose boxes are (k, k, 4)."""
     for x0 in boxes[0, 1:, 0].tolist():
         axes.axvline(x0, color="white", lw=0.6, alpha=0.8)
@@ -135,10 +134,10 @@ def draw_borders(axes: Axes, boxes: Tensor) -> None:
         axes.axhline(y0, color="white", lw=0.6, alpha=0.8)
 
 
-def draw_outline(axes: Axes, logits: Tensor, box: Sequence[float], colour: str) -> None:
+def draw_outline(axes: Axes, logits: Floats, box: Sequence[float], colour: str) -> None:
     """Where logits (h, w) that fill a box are 0 between their cells' centres; beyond it is no."""
     x0, y0, x1, y1 = box
-    ringed = np.pad(logits.numpy(force=True).clip(-LIMIT, LIMIT), 1, constant_values=-LIMIT)
+    ringed = np.pad(logits.clip(-LIMIT, LIMIT), 1, constant_values=-LIMIT)
     if ringed.max() < 0:
         return
     height, width = logits.shape
@@ -147,18 +146,18 @@ def draw_outline(axes: Axes, logits: Tensor, box: Sequence[float], colour: str) 
     axes.contour(x, y, ringed, [0], colors=colour, linewidths=1.4)
 
 
-def look_at(axes: Axes, window: Tensor, colour: str) -> None:
+def look_at(axes: Axes, window: Floats, colour: str) -> None:
     """Show no more than the window (4,), in a frame of its colour. It may leave the image."""
     x0, y0, x1, y1 = window.tolist()
     axes.set(xlim=(x0, x1), ylim=(y1, y0), aspect="auto")
     axes.spines[:].set(visible=True, color=colour, linewidth=2)
 
 
-def look_around(axes: Axes, photo: Photo, windows: Tensor) -> None:
+def look_around(axes: Axes, photo: Photo, windows: Floats) -> None:
     """Show the photo and all of its windows (n, 4), though they leave it, in the photo's shape."""
-    size = windows.new_tensor([photo.width, photo.height])
-    whole = torch.cat((windows, torch.cat((torch.zeros_like(size), size))[None]))
-    first, last = whole[:, :2].amin(0), whole[:, 2:].amax(0)
+    size = np.array([photo.width, photo.height], np.float32)
+    whole = np.concatenate((windows, [[0, 0, *size]]))
+    first, last = whole[:, :2].min(0), whole[:, 2:].max(0)
     scale = ((last - first) / size).max() * (1.02 if len(windows) else 1)  # room for the lines
     x0, y0 = ((first + last - scale * size) / 2).tolist()
     x1, y1 = ((first + last + scale * size) / 2).tolist()

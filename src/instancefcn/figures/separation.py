@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instancefcn.core.assembling import parts
 from instancefcn.core.errors import UserError
 from instancefcn.core.level import Level
+from instancefcn.core.look import Look
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Floats
 from instancefcn.formats.overlay import WEAKEST, worth_drawing
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.ranking import ranked
 from instancefcn.inference.torch_engine import TorchEngine
-from instancefcn.inference.windows import candidates_of
+from instancefcn.inference.windows import filled
 from instancefcn.network.fcn import Branch
 from instancefcn.network.heads import ScoreMapHead
 
@@ -39,12 +39,12 @@ LEADERS = 20
 class ScoreMaps:
     """k x k score maps of one image.
 
-    logits (k, k, H, W) float; [i, j] is the map of part (i, j), rows first. cell: width and
+    logits (k, k, H, W) float32; [i, j] is the map of part (i, j), rows first. cell: width and
     height of a cell in pixels of the image; cell (0, 0) begins at the image's corner, and the
     last ones may reach beyond it.
     """
 
-    logits: Tensor
+    logits: Floats
     cell: tuple[float, float]
 
     def __post_init__(self) -> None:
@@ -78,19 +78,20 @@ class Separation:
     maps: ScoreMaps
     proposals: Proposals
 
-    def part_boxes(self) -> Tensor:
+    def part_boxes(self) -> Floats:
         """What each window copies from each map: boxes (k, k, n, 4) float32 in pixels.
 
         A window's k * k boxes tile it; a part without cells (k > m) has an empty box.
         """
         k, m, n = self.maps.k, self.m, len(self.proposals)
-        edges = torch.searchsorted(parts(m, k), torch.arange(k + 1)).to(self.proposals.windows) / m
+        edges = np.searchsorted(parts(m, k).numpy(), np.arange(k + 1)).astype(np.float32) / m
         x0, y0, x1, y1 = self.proposals.windows.T
         x = x0 + edges[:, None] * (x1 - x0)  # (k + 1, n)
         y = y0 + edges[:, None] * (y1 - y0)
         left, right = x[None, :-1], x[None, 1:]
         top, bottom = y[:-1, None], y[1:, None]
-        return torch.stack([side.expand(k, k, n) for side in (left, top, right, bottom)], 3)
+        sides = (np.broadcast_to(side, (k, k, n)) for side in (left, top, right, bottom))
+        return np.stack(list(sides), 3)
 
 
 def separate(
@@ -106,7 +107,7 @@ def separate(
     if number is None:
         number = 1 + busiest(predictor(pixels))
     level, selection = levels[number - 1], predictor.settings.selection
-    candidates = candidates_of([level], height, width, selection)
+    candidates = filled([level], height, width, selection).candidates(Look(1))
     chosen = choose(ranked(candidates, height, width, selection))
     maps = _score_maps(level, ks[number - 1])
     return Separation(pixels, number, len(levels), level.grid.m, maps, chosen)
@@ -172,7 +173,7 @@ def choose(proposals: Proposals) -> Proposals:
     if their tight boxes do. Sorted by score, as given.
     """
     distinct = list(islice(worth_drawing(proposals), LEADERS))
-    candidates = proposals[torch.tensor(distinct, dtype=torch.int64)]
+    candidates = proposals[np.array(distinct, np.int64)]
     touch = _gaps(candidates.boxes) <= 0
     chosen: list[int] = []
     left = list(range(len(candidates)))
@@ -181,19 +182,21 @@ def choose(proposals: Proposals) -> Proposals:
         adjoining = (i for i in left if touch[i, [j for j in others if j != i]].any())
         chosen.append(next(adjoining, left[0]))
         left.remove(chosen[-1])
-    return candidates[torch.tensor(sorted(chosen), dtype=torch.int64)]
+    return candidates[np.array(sorted(chosen), np.int64)]
 
 
-def _gaps(boxes: Tensor) -> Tensor:
+def _gaps(boxes: Floats) -> Floats:
     """Pixels between boxes (n, 4), along the axis that parts them most: (n, n), 0 or less where
     they touch.
     """
-    gaps = boxes[:, None, :2].maximum(boxes[:, :2]) - boxes[:, None, 2:].minimum(boxes[:, 2:])
-    return gaps.amax(2)
+    first = np.maximum(boxes[:, None, :2], boxes[:, :2])
+    last = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+    gaps: Floats = (first - last).max(2)
+    return gaps
 
 
 def _score_maps(level: Level, k: int) -> ScoreMaps:
-    maps = level.maps[0]
+    maps = level.maps[0].numpy(force=True)
     return ScoreMaps(maps.reshape(k, k, *maps.shape[1:]), level.grid.cell)
 
 

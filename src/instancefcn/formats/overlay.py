@@ -136,7 +136,7 @@ def _largest_share(drawn: Sequence[dict[str, object]], mask: dict[str, object]) 
 
 def resized(proposals: Proposals, width: int, height: int) -> Proposals:
     """The same proposals of the image at another size."""
-    scale = proposals.windows.new_tensor([width / proposals.width, height / proposals.height] * 2)
+    scale = np.array([width / proposals.width, height / proposals.height] * 2, np.float32)
     return replace(
         proposals,
         windows=proposals.windows * scale,

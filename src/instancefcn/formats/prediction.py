@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from instancefcn.core.drawing import paste
@@ -44,8 +43,7 @@ class Prediction:
         """Leaves out what covers no pixel: a small image's pixels are larger than the cells."""
         masks = list(proposals.masks())
         kept = [i for i, mask in enumerate(masks) if mask_area(mask)]
-        index = torch.tensor(kept, dtype=torch.int64, device=proposals.scores.device)
-        return cls(source, pixels, proposals[index], [masks[i] for i in kept])
+        return cls(source, pixels, proposals[np.array(kept, np.int64)], [masks[i] for i in kept])
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,7 @@ def crop(proposals: Proposals, index: int) -> tuple[int, int, NDArray[np.bool_]]
     pasted is the part of the window that lies on the image.
     """
     window = proposals.windows[index]
-    size = window.new_tensor([proposals.width, proposals.height])
-    first = window[:2].floor().clamp(min=0)
-    width, height = (window[2:].ceil().minimum(size) - first).int().tolist()
-    x, y = first.int().tolist()
-    return x, y, paste(proposals.logits[index], window - first.repeat(2), height, width)
+    first = np.floor(window[:2]).clip(min=0)
+    last = np.minimum(np.ceil(window[2:]), (proposals.width, proposals.height))
+    x, y, width, height = map(int, (*first, *(last - first)))
+    return x, y, paste(proposals.logits[index], window - np.tile(first, 2), height, width)

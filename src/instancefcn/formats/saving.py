@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
+from instancefcn.core.arrays import read_arrays, write_arrays
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
 from instancefcn.core.proposals import Proposals
-from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.core.types import is_name
 from instancefcn.formats.coco.records import whole
 from instancefcn.formats.coco.writing import data_set
@@ -26,7 +25,7 @@ from instancefcn.formats.label_pngs import label_map
 from instancefcn.formats.png import write_png
 from instancefcn.formats.prediction import ImageMasks, Prediction, Source
 
-TENSORS = ("scores", "windows", "logits", "level", "labels")
+ARRAYS = ("scores", "windows", "logits", "level", "labels")
 ANSWERS = "answers."
 """Before the names of further heads' answers."""
 
@@ -47,31 +46,31 @@ def save(proposals: Proposals, path: Path) -> None:
             "width": proposals.width,
             "categories": {str(key): name for key, name in proposals.categories.items()},
         }
-        tensors = {name: getattr(proposals, name) for name in TENSORS}
-        tensors |= {f"{ANSWERS}{name}": answer for name, answer in proposals.answers.items()}
-        write_tensors(path, tensors, {"proposals": described})
+        arrays = {name: getattr(proposals, name) for name in ARRAYS}
+        arrays |= {f"{ANSWERS}{name}": answer for name, answer in proposals.answers.items()}
+        write_arrays(path, arrays, {"proposals": described})
     else:
         raise UserError(f"{path}: proposals are saved as .json, .png or .safetensors; give one")
 
 
 def load_proposals(path: Path | str) -> Proposals:
     """The proposals that were saved as .safetensors. Raises UserError for any other file."""
-    tensors, header = read_tensors(Path(path))
-    named = {name for name in tensors if not name.startswith(ANSWERS)}
-    found = _described(header.get("proposals")) if named == set(TENSORS) else None
-    if found is None or not _fit(tensors, found.categories):
+    arrays, header = read_arrays(Path(path))
+    named = {name for name in arrays if not name.startswith(ANSWERS)}
+    found = _described(header.get("proposals")) if named == set(ARRAYS) else None
+    if found is None or not _fit(arrays, found.categories):
         raise UserError(f"{path}: holds no proposals; give a file that Proposals.save wrote")
-    answers = {k.removeprefix(ANSWERS): tensors.pop(k) for k in sorted(tensors.keys() - named)}
+    answers = {k.removeprefix(ANSWERS): arrays.pop(k) for k in sorted(arrays.keys() - named)}
     return Proposals(
-        tensors["scores"],
-        tensors["windows"],
-        tensors["logits"],
-        tensors["level"],
+        arrays["scores"],
+        arrays["windows"],
+        arrays["logits"],
+        arrays["level"],
         found.height,
         found.width,
         answers,
         found.categories,
-        tensors["labels"],
+        arrays["labels"],
     )
 
 
@@ -97,11 +96,13 @@ def _described(header: Any) -> _Described | None:
     return _Described(height, width, categories) if len(categories) == len(named) else None
 
 
-def _fit(tensors: Mapping[str, Tensor], categories: Mapping[int, str]) -> bool:
-    """Whether the tensors are those of as many proposals, each of one of the categories."""
-    n, m = tensors["scores"].numel(), tensors["logits"].shape[-1:]
+def _fit(arrays: Mapping[str, NDArray[Any]], categories: Mapping[int, str]) -> bool:
+    """Whether the arrays are those of as many proposals, each of one of the categories."""
+    n, m = arrays["scores"].size, arrays["logits"].shape[-1:]
     shapes = {"scores": (n,), "windows": (n, 4), "logits": (n, *m, *m), "level": (n,)}
-    alike = all(tensors[name].shape == shape for name, shape in {**shapes, "labels": (n,)}.items())
-    labels = tensors["labels"]
-    known = labels.dtype == torch.int64 and categories.keys() >= set(labels.flatten().tolist())
-    return alike and known
+    kinds = {"level": np.int64, "labels": np.int64}
+    alike = all(
+        arrays[name].shape == shape and arrays[name].dtype == kinds.get(name, np.float32)
+        for name, shape in {**shapes, "labels": (n,)}.items()
+    )
+    return alike and categories.keys() >= set(arrays["labels"].tolist())

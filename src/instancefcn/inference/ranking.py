@@ -5,16 +5,16 @@ Paper, section 3.3. None of this knows what made the candidates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
-import torch
-from torch import Tensor
-from torchvision.ops import nms
+import numpy as np
 
+from instancefcn.core.boxes import nms
 from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -56,31 +56,23 @@ def ranked(candidates: Candidates, height: int, width: int, selection: Selection
 
     Equal scores keep the order of the candidates, so that the ranking is deterministic.
     """
-    best = best_of(candidates, selection)
-    answers = {name: answer.cpu() for name, answer in best.answers.items()}
-    parts = (best.windows.cpu(), best.logits.cpu(), best.level.cpu())
-    return Proposals(best.scores.cpu(), *parts, height, width, answers)
+    kept, scores = suppress(candidates.boxes, candidates.scores, selection)
+    best = candidates[kept]
+    return Proposals(scores, best.windows, best.logits, best.level, height, width, best.answers)
 
 
-def best_of(candidates: Candidates, selection: Selection) -> Candidates:
-    """The candidates that stay, best first, each with its final score."""
-    drawn = (candidates.boxes[:, 2:] > candidates.boxes[:, :2]).all(1).nonzero()[:, 0]
-    kept, scores = suppress(candidates.boxes[drawn], candidates.scores[drawn], selection)
-    return replace(candidates[drawn[kept]], scores=scores)
-
-
-def suppress(boxes: Tensor, scores: Tensor, selection: Selection) -> tuple[Tensor, Tensor]:
+def suppress(boxes: Floats, scores: Floats, selection: Selection) -> tuple[Integers, Floats]:
     """Non-maximum suppression of n boxes: the indices of those that stay, best first, and their
-    scores, repeats halved.
+    scores, repeats halved. None without area stays.
     """
-    order = scores.argsort(descending=True, stable=True)
-    boxes, final = boxes[order], scores[order].clone()
-    by_order = torch.arange(len(order), 0, -1, dtype=boxes.dtype, device=boxes.device)  # no ties
+    drawn = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(1))
+    order = drawn[np.argsort(-scores[drawn], kind="stable")]
+    boxes, final = boxes[order], scores[order]
     for limit in selection.repeats:
-        first = torch.zeros_like(final, dtype=torch.bool)
-        first[nms(boxes, by_order, limit)] = True
-        final[~first] /= 2
-    kept = nms(boxes, by_order, selection.overlap)
-    kept = kept[final[kept].argsort(descending=True, stable=True)][: selection.top]
+        repeats = np.ones(len(order), np.bool_)
+        repeats[nms(boxes, limit)] = False
+        final[repeats] /= 2
+    kept = nms(boxes, selection.overlap)
+    kept = kept[np.argsort(-final[kept], kind="stable")][: selection.top]
     kept = kept[final[kept] >= selection.min_score]
     return order[kept], final[kept]

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from instancefcn.core.types import GREY
+from instancefcn.core.types import GREY, Floats
 
 Pixels = NDArray[np.uint8]
 """An image (H, W, 3), RGB."""
@@ -41,14 +39,13 @@ class Sampling:
         height, width = self.pixels.shape[:2]
         return height + -height % multiple, width + -width % multiple
 
-    def to_input(self, multiple: int) -> Tensor:
-        """As the network takes it: (1, 3, H, W) float in 0..1, made up with grey at the right and
-        the bottom.
+    def to_input(self, multiple: int) -> Floats:
+        """As a network takes it: (1, 3, H, W) float32 in 0..1, made up with grey at the right and
+        the bottom. In memory the channels of a pixel lie side by side.
         """
         bottom, right = np.subtract(self.input_size(multiple), self.pixels.shape[:2])
         padded = np.pad(self.pixels, ((0, bottom), (0, right), (0, 0)), constant_values=GREY)
-        image = torch.from_numpy(padded).permute(2, 0, 1)[None]
-        return (image.float() / 255).contiguous(memory_format=torch.channels_last)
+        return np.divide(padded, 255, dtype=np.float32).transpose(2, 0, 1)[None]
 
 
 def sample(image: Pixels, shorter_side: int, longest: int) -> Sampling:

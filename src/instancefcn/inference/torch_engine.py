@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,11 +14,12 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.level import Level
 from instancefcn.core.look import Look
 from instancefcn.core.proposals import Proposals
+from instancefcn.core.types import Floats
 from instancefcn.inference.engine import Opened
 from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import Sampling
 from instancefcn.inference.settings import Inference
-from instancefcn.inference.windows import candidates_of
+from instancefcn.inference.windows import filled
 from instancefcn.labelling.network import LabelledNetwork
 from instancefcn.labelling.rois import rois_of
 from instancefcn.network.fcn import InstanceFCN
@@ -48,7 +49,7 @@ class TorchEngine:
         levels = self.network.levels(encoded)
         found = []
         for index, sampling in enumerate(samplings):
-            candidates = candidates_of(
+            windows = filled(
                 [level.rescaled(sampling.scale) for level in levels],
                 sampling.height,
                 sampling.width,
@@ -56,23 +57,22 @@ class TorchEngine:
                 index,
             )
             kept = tuple(maps[index] for maps in encoded) if self.categories else ()
-            look = Look(len(levels), kept, sampling.scale)
-            found.append(replace(candidates, looks=(look,)))
+            found.append(windows.candidates(Look(len(levels), kept, sampling.scale)))
         return found
 
     @torch.no_grad()
-    def label(self, proposals: Proposals, looks: Sequence[Look]) -> Tensor:
+    def label(self, proposals: Proposals, looks: Sequence[Look]) -> Floats:
         """See ``Engine``. Each mask is read from the look that found it."""
         assert isinstance(self.network, LabelledNetwork)
-        logits = torch.zeros(len(proposals), 1 + len(self.categories))
+        logits = np.zeros((len(proposals), 1 + len(self.categories)), np.float32)
         first = 0
         for look in looks:
             last = first + look.num_levels
-            mine = ((proposals.level >= first) & (proposals.level < last)).nonzero()[:, 0]
+            mine = np.flatnonzero((proposals.level >= first) & (proposals.level < last))
             if len(mine):
                 rois = rois_of(proposals[mine], look).to(look.encoded[0].device)
                 maps = [each[None] for each in look.encoded]
-                logits[mine] = self.network.labeller(maps, rois).float().cpu()
+                logits[mine] = self.network.labeller(maps, rois).float().numpy(force=True)
             first = last
         return logits
 
@@ -83,7 +83,7 @@ class TorchEngine:
         return [level.rescaled(sampling.scale) for level in levels]
 
     def _inputs(self, samplings: Sequence[Sampling]) -> Tensor:
-        inputs = [sampling.to_input(self.multiple) for sampling in samplings]
+        inputs = [torch.from_numpy(sampling.to_input(self.multiple)) for sampling in samplings]
         together = inputs[0] if len(inputs) == 1 else torch.cat(inputs)
         return together.to(self.network.backbone.mean.device)
 

@@ -1,4 +1,4 @@
-"""Levels -> candidates: the best windows of one sampling, and the masks that fill them.
+"""Levels -> the best windows of one sampling, and the masks that fill them, where the network is.
 
 Paper, section 3.3: a window at every position, its objectness the score.
 """
@@ -6,22 +6,72 @@ Paper, section 3.3: a window at every position, its objectness the score.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from instancefcn.core.candidates import Candidates, cell_boxes, joined, padded
+from instancefcn.core.candidates import Candidates
 from instancefcn.core.grid import Windows
 from instancefcn.core.level import Level
 from instancefcn.core.look import Look
-from instancefcn.inference.ranking import Selection
+from instancefcn.core.types import BACKGROUND
+from instancefcn.inference.ranking import Selection, suppress
 
 
-def candidates_of(
+@dataclass(frozen=True)
+class Filled:
+    """n windows of one image of a batch and the masks that fill them: ``Candidates`` as tensors,
+    on the network's device.
+    """
+
+    scores: Tensor
+    windows: Tensor
+    logits: Tensor
+    boxes: Tensor
+    level: Tensor
+    answers: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: Tensor) -> Filled:
+        return Filled(
+            self.scores[index],
+            self.windows[index],
+            self.logits[index],
+            self.boxes[index],
+            self.level[index],
+            {name: answer[index] for name, answer in self.answers.items()},
+        )
+
+    def candidates(self, look: Look) -> Candidates:
+        """The same as arrays, of this look."""
+        return Candidates(
+            self.scores.numpy(force=True),
+            self.windows.numpy(force=True),
+            self.logits.numpy(force=True),
+            self.boxes.numpy(force=True),
+            self.level.numpy(force=True),
+            (look,),
+            {name: answer.numpy(force=True) for name, answer in self.answers.items()},
+        )
+
+
+def best_of(found: Filled, selection: Selection) -> Filled:
+    """Those that stay, best first, each with its final score: see ``ranking.suppress``."""
+    kept, scores = suppress(
+        found.boxes.numpy(force=True), found.scores.numpy(force=True), selection
+    )
+    best = found[torch.from_numpy(kept).to(found.boxes.device)]
+    return replace(best, scores=torch.from_numpy(scores).to(found.boxes.device))
+
+
+def filled(
     levels: Sequence[Level], height: int, width: int, selection: Selection, image: int = 0
-) -> Candidates:
+) -> Filled:
     """The best windows of one image of the batch, whose size in the levels' pixels is
     height x width, and their masks.
 
@@ -30,28 +80,44 @@ def candidates_of(
     chosen = best_windows(levels, height, width, selection, image)
     m = max(level.grid.m for level in levels)
     parts = [
-        _fill(level, windows, m, height, width)
+        _fill_level(level, windows, m, height, width)
         for level, (windows, _) in zip(levels, chosen, strict=True)
     ]
     spans, logits, boxes, sure = map(torch.cat, zip(*parts, strict=True))
     scores = torch.cat([objectness for _, objectness in chosen]) * sure**selection.confidence
     counts = torch.tensor([len(windows) for windows, _ in chosen], device=scores.device)
     number = torch.arange(len(levels), device=scores.device).repeat_interleave(counts)
-    answers = joined(
-        [level.answers_of(windows) for level, (windows, _) in zip(levels, chosen, strict=True)]
-    )
-    return Candidates(scores, spans, logits, boxes, number, (Look(len(levels)),), answers)
+    said = [level.answers_of(windows) for level, (windows, _) in zip(levels, chosen, strict=True)]
+    shared = [name for name in said[0] if all(name in answers for answers in said)]
+    answers = {name: torch.cat([answers[name] for answers in said]) for name in shared}
+    return Filled(scores, spans, logits, boxes, number, answers)
 
 
-def _fill(
+def _fill_level(
     level: Level, windows: Windows, m: int, height: int, width: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Of n windows of a level: their spans (n, 4), masks (n, m, m), the boxes of their cells (n, 4)
     and their confidences (n,). A level at a time fits into the processor's cache.
     """
     spans = level.grid.spans(windows, m)
-    logits = padded(level.logits(windows), m)
+    logits = level.logits(windows)
+    if level.grid.m < m:
+        logits = F.pad(logits, ((m - level.grid.m) // 2,) * 4, value=BACKGROUND)
     return spans, logits, cell_boxes(logits, spans, height, width), confidence(logits)
+
+
+def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
+    """``candidates.cell_boxes`` of tensors, on their device."""
+    m = logits.shape[-1]
+    origin, cell = windows[:, :2], (windows[:, 2:] - windows[:, :2]) / m
+    sides = []
+    for axis in (1, 2):  # columns, then rows
+        hit = (logits.amax(axis) > 0).to(torch.uint8)
+        sides.append((hit.argmax(1), m - hit.flip(1).argmax(1)))
+    first, last = (torch.stack(ends, 1) for ends in zip(*sides, strict=True))
+    boxes = torch.cat((origin + first * cell, origin + last * cell), 1)
+    boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
+    return boxes * hit.any(1, keepdim=True)
 
 
 def confidence(logits: Tensor) -> Tensor:

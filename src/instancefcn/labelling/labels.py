@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-from torchvision.ops import batched_nms, box_iou
+import numpy as np
 
+from instancefcn.core.boxes import ious, nms
 from instancefcn.core.candidates import cell_boxes
 from instancefcn.core.errors import UserError
 from instancefcn.core.proposals import Proposals
-from instancefcn.labelling.rois import at_places
+from instancefcn.core.types import Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Labelling:
 
 
 def labelled(
-    proposals: Proposals, logits: Tensor, categories: Mapping[int, str], labelling: Labelling
+    proposals: Proposals, logits: Floats, categories: Mapping[int, str], labelling: Labelling
 ) -> Proposals:
     """Proposals by their logits (n, 1 + C), background first, C the number of ``categories``.
 
@@ -55,41 +54,68 @@ def labelled(
     its score and label, unless masks vote. Equal scores keep their order.
     """
     boxes = cell_boxes(proposals.logits, proposals.windows, proposals.height, proposals.width)
-    weight = proposals.scores.clamp(min=0)[:, None] ** labelling.objectness
-    scores = logits.softmax(1)[:, 1:] * weight
-    least = max(labelling.min_score, torch.finfo(scores.dtype).tiny)
-    mask, place = (scores >= least).nonzero(as_tuple=True)
-    flat = scores[mask, place]
-    order = flat.argsort(descending=True, stable=True)
-    mask, place, flat = mask[order], place[order], flat[order]
-    falling = torch.arange(len(flat), 0, -1, dtype=torch.float32)  # no ties
-    kept = batched_nms(boxes[mask], falling, place, labelling.overlap)[: labelling.top]
-    result = proposals[mask[kept]]
-    ids = torch.tensor(sorted(categories), dtype=torch.int64)
+    weight = proposals.scores.clip(min=0)[:, None] ** labelling.objectness
+    scores = _softmax(logits)[:, 1:] * weight
+    least = max(labelling.min_score, float(np.finfo(scores.dtype).tiny))
+    mask, place = np.nonzero(scores >= least)
+    order = np.argsort(-scores[mask, place], kind="stable")
+    mask, place = mask[order], place[order]
+    kept = _of_each(boxes[mask], place, labelling.overlap)[: labelling.top]
+    mask, place = mask[kept], place[kept]
+    result = proposals[mask]
     if labelling.voting is not None:
-        near = box_iou(boxes[mask[kept]], boxes) >= labelling.voting
-        shares = scores.T[place[kept]] * near
-        result = replace(result, logits=_voted(proposals, result, shares))
-    return replace(result, scores=flat[kept], labels=ids[place[kept]], categories=categories)
+        near = ious(boxes[mask], boxes) >= labelling.voting
+        result = replace(result, logits=_voted(proposals, result, scores.T[place] * near))
+    ids = np.array(sorted(categories), np.int64)
+    return replace(result, scores=scores[mask, place], labels=ids[place], categories=categories)
 
 
-def _voted(voters: Proposals, masks: Proposals, shares: Tensor) -> Tensor:
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: Floats = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
+def _of_each(boxes: Floats, place: Integers, limit: float) -> Integers:
+    """The indices, ascending, of the boxes (n, 4), best first, that stay if each place (n,)
+    suppresses its own.
+    """
+    groups = [np.flatnonzero(place == one) for one in np.unique(place)]
+    stay = [group[nms(boxes[group], limit)] for group in groups]
+    return np.sort(np.concatenate([place[:0], *stay]))
+
+
+def _voted(voters: Proposals, masks: Proposals, shares: Floats) -> Floats:
     """Logits (k, m, m) of masks in their windows: of the mean, weighted by shares (k, n), of the
     probabilities that n voters have there.
     """
     voted = [
-        _mean(voters, window, share[share > 0], share > 0)
+        _mean(voters[share > 0], window, share[share > 0])
         for window, share in zip(masks.windows, shares, strict=True)
     ]
-    return torch.stack(voted) if voted else masks.logits
+    return np.stack(voted) if voted else masks.logits
 
 
-def _mean(voters: Proposals, window: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
+def _mean(voters: Proposals, window: Floats, shares: Floats) -> Floats:
+    """Logits (m, m) in a window (4,): of the mean, weighted by shares (n,), of n voters."""
     m = voters.logits.shape[-1]
-    places = (torch.arange(m) + 0.5) / m
-    size = window[2:] - window[:2]
-    x, y = window[0] + places * size[0], window[1] + places * size[1]
-    logits, windows = voters.logits[chosen], voters.windows[chosen]
-    probability = at_places(logits.sigmoid(), windows, x[None], y[None])
-    mean = (probability * shares[:, None, None]).sum(0) / shares.sum()
-    return torch.logit(mean, eps=1e-6)
+    places = (np.arange(m, dtype=np.float32) + 0.5) / m
+    x0, y0, x1, y1 = window
+    across = _weights(x0 + places * (x1 - x0), voters.windows[:, ::2], m)
+    down = _weights(y0 + places * (y1 - y0), voters.windows[:, 1::2], m)
+    probability = (1 + np.tanh(voters.logits / 2)) / 2  # the sigmoid, which cannot overflow
+    seen = down @ probability @ across.transpose(0, 2, 1)
+    mean = ((seen * shares[:, None, None]).sum(0) / shares.sum()).clip(1e-6, 1 - 1e-6)
+    logits: Floats = np.log(mean / (1 - mean))
+    return logits
+
+
+def _weights(places: Floats, sides: Floats, m: int) -> Floats:
+    """What each of m cells along sides (n, 2) weighs at places (k,): (n, k, m).
+
+    Bilinear between the cells' centres, 0 beyond the outermost cells.
+    """
+    first, last = sides.T[:, :, None]
+    place = (places - first) / (last - first) * m - 0.5
+    weights: Floats = 1 - np.abs(place[..., None] - np.arange(m, dtype=np.float32))
+    return weights.clip(min=0)

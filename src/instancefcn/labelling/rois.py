@@ -85,8 +85,9 @@ def joined(parts: Sequence[Rois]) -> Rois:
 
 def rois_of(proposals: Proposals, look: Look) -> Rois:
     """The proposals as one look's input shows them: it is image 0 of a batch of one."""
-    logits, windows = proposals.logits, proposals.windows
-    boxes = cell_boxes(logits, windows, proposals.height, proposals.width)
+    size = proposals.height, proposals.width
+    boxes = torch.from_numpy(cell_boxes(proposals.logits, proposals.windows, *size))
+    logits, windows = map(torch.from_numpy, (proposals.logits, proposals.windows))
     masks = mask_cells(logits, windows, boxes)
     origin, scale = boxes.new_tensor(look.origin * 2), boxes.new_tensor(look.scale * 2)
     return Rois(torch.zeros(len(boxes), dtype=torch.int64), (boxes - origin) / scale, masks)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 
 NEGATIVE, IGNORED = -1, -2
 """Labels of windows without an object; a label from 0 on is the index of the window's object."""

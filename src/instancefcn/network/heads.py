@@ -14,7 +14,7 @@ from instancefcn.core.assembling import assemble
 from instancefcn.core.errors import UserError
 from instancefcn.core.grid import Grid, Windows
 from instancefcn.core.level import Level
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.network.head import IGNORED, Head, Targets, Term, per_image
 from instancefcn.network.losses import Logistic, MaskLoss, ObjectnessLoss, Sampled, mask_iou
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instancefcn.core.grid import Layout
-from instancefcn.core.types import GREY, Sample
+from instancefcn.core.sample import Sample
+from instancefcn.core.types import GREY
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.head import MakeTargets, Targets
 from instancefcn.training.rois import Objects, objects_of

@@ -14,8 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
+from instancefcn.core.sample import Sample
 from instancefcn.core.tensors import read_tensors
-from instancefcn.core.types import Sample
 from instancefcn.data.stream import SampleStream
 from instancefcn.data.workers import load
 from instancefcn.labelling.network import LabelledNetwork, is_labeller

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from instancefcn.core.candidates import Candidates
 from instancefcn.core.errors import UserError
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
+from instancefcn.inference.windows import Filled
 from instancefcn.labelling.rois import CELLS, Rois, at_places, mask_cells
 from instancefcn.network.head import Term
 
@@ -111,7 +111,7 @@ def _cells(mask: Tensor, box: Tensor) -> Tensor:
 
 
 def drawn_rois(
-    found: Candidates, objects: Objects, sampling: RoiSampling, image: int
+    found: Filled, objects: Objects, sampling: RoiSampling, image: int
 ) -> tuple[Rois, Tensor]:
     """The rois of one image of a batch that take part, and their labels (n,): masks that were
     found, and the objects themselves.
@@ -137,7 +137,7 @@ def _some(index: Tensor, number: int, generator: torch.Generator) -> Tensor:
     return index[order.to(index.device)]
 
 
-def labels_of(found: Candidates, objects: Objects, overlap: float) -> Tensor:
+def labels_of(found: Filled, objects: Objects, overlap: float) -> Tensor:
     """The label of each of n masks (n,): of the object that it overlaps most, if enough, else
     background; ignored if half of it or more is not judged.
     """

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instancefcn.core.level import Level
-from instancefcn.inference.ranking import Selection, best_of
-from instancefcn.inference.windows import candidates_of
+from instancefcn.inference.ranking import Selection
+from instancefcn.inference.windows import best_of, filled
 from instancefcn.labelling.network import LabelledNetwork
 from instancefcn.labelling.rois import Rois, joined
 from instancefcn.network.fcn import InstanceFCN
@@ -84,7 +84,7 @@ class LabelStep(nn.Module):
     ) -> tuple[Rois, Tensor]:
         drawn = []
         for index, of_image in enumerate(objects):
-            found = candidates_of(levels, size[0], size[1], self.selection, index)
+            found = filled(levels, size[0], size[1], self.selection, index)
             found = best_of(found, self.selection)
             drawn.append(drawn_rois(found, of_image, self.sampling, index))
         rois = joined([rois for rois, _ in drawn])

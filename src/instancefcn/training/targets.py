@@ -16,7 +16,7 @@ from torch import Tensor
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.grid import Grid
-from instancefcn.core.types import Sample
+from instancefcn.core.sample import Sample
 from instancefcn.network.head import IGNORED, NEGATIVE, MakeTargets, Targets
 
 
