@@ -99,11 +99,12 @@ def _fill_level(
     """Of n windows of a level: their spans (n, 4), masks (n, m, m), the boxes of their cells (n, 4)
     and their confidences (n,). A level at a time fits into the processor's cache.
     """
-    spans = level.grid.spans(windows, m)
     logits = level.logits(windows)
+    boxes = cell_boxes(logits, level.grid.spans(windows), height, width)
+    sure = confidence(logits)
     if level.grid.m < m:
         logits = F.pad(logits, ((m - level.grid.m) // 2,) * 4, value=BACKGROUND)
-    return spans, logits, cell_boxes(logits, spans, height, width), confidence(logits)
+    return level.grid.spans(windows, m), logits, boxes, sure
 
 
 def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:

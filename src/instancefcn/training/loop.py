@@ -56,9 +56,7 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
     Invariant: the weights after a step do not depend on interruptions, nor, but for rounding, on
     how many processes share a batch.
     """
-    torch.use_deterministic_algorithms(fabric.device.type == "cpu", warn_only=True)
-    # Samples of one size come again and again: worth the time to find their fastest kernels.
-    torch.backends.cudnn.benchmark = fabric.device.type == "cuda"
+    choose_kernels(fabric.device)
     checkpoint = run / CHECKPOINT
     if not checkpoint.exists():
         load_first_weights(recipe)
@@ -95,6 +93,14 @@ def train(recipe: Recipe, run: Path, fabric: Fabric) -> Iterator[tuple[Step, Ins
         if fabric.is_global_zero and (number % recipe.save_every == 0 or number == recipe.steps):
             state.save(checkpoint, number)
         begun = time.perf_counter()
+
+
+def choose_kernels(device: torch.device) -> None:
+    """On a CPU those that give the same bits again. On a GPU the fastest: samples of one size come
+    again and again, so that the time to find them pays.
+    """
+    torch.use_deterministic_algorithms(device.type == "cpu", warn_only=True)
+    torch.backends.cudnn.benchmark = device.type == "cuda"
 
 
 class Patience:
