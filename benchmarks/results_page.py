@@ -18,7 +18,7 @@ import torch
 
 from instancefcn.core.errors import UserError
 from instancefcn.core.files import whole_file
-from instancefcn.network.models import SUFFIX, WEIGHTS, shipped
+from instancefcn.network.finding import SUFFIX, WEIGHTS, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

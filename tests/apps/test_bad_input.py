@@ -17,13 +17,13 @@ import skimage.data
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from tiny_model import DESCRIPTION, write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.core.rle import rle_from_coco
 from instancefcn.data.images import image_size, read_image
 from instancefcn.formats.ledger import LEDGER
 from instancefcn.network.models import build
+from tiny_model import DESCRIPTION, write_model
 
 PHOTOS: Any = skimage.data
 COFFEE = Image.fromarray(PHOTOS.coffee()).resize((120, 80))

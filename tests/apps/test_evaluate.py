@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tiny_model import write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.data.identity import KEY, entry, thumbnails
 from instancefcn.data.subsets import Every
 from instancefcn.formats.coco import CocoDataset
 from shapes import write_shapes
+from tiny_model import write_model
 
 SHAPES = ["--data", "{folder}/instances.json"]
 

@@ -11,7 +11,6 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
-from tiny_model import write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.core.rle import decode, rle_from_coco
@@ -20,6 +19,7 @@ from instancefcn.formats.coco import CocoDataset
 from instancefcn.formats.ledger import LEDGER
 from instancefcn.formats.prediction import short_score
 from instancefcn.inference.predictor import Predictor
+from tiny_model import write_model
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ import killing
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_model import write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.formats.ledger import LEDGER
+from tiny_model import write_model
 
 ALL = ("--formats", "coco", "png", "labelme", "overlay")
 Output = dict[str, bytes]

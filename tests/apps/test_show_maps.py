@@ -11,10 +11,10 @@ import pytest
 import skimage.data
 import torch
 from PIL import Image
-from tiny_model import DESCRIPTION, write_model
 
 from instancefcn.apps.cli import main
 from instancefcn.network.models import Model, build
+from tiny_model import DESCRIPTION, write_model
 
 PHOTOS: Any = skimage.data
 COFFEE = Image.fromarray(PHOTOS.coffee()).resize((120, 80))

@@ -15,6 +15,7 @@ LIBRARIES = {
     "train": ["lightning_fabric", "pooch", "tensorboard"],
     "plot": ["matplotlib"],
     "baselines": ["scipy", "skimage"],
+    "onnx": ["onnx", "onnxruntime"],
 }
 """What each extra installs."""
 
@@ -25,6 +26,8 @@ OPTIONAL = {
     "evaluation.plots": "plot",
     "apps.get_data": "train",
     "apps.selective_search": "baselines",
+    "apps.export": "onnx",
+    "inference.onnx_engine": "onnx",
 }
 """Modules and the extra that each needs."""
 

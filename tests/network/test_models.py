@@ -14,7 +14,8 @@ import torch
 from instancefcn.core.errors import UserError
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.network.models import Model, build, load_model, shipped
+from instancefcn.network.finding import shipped
+from instancefcn.network.models import Model, build, load_model
 
 DESCRIPTION: dict[str, Any] = {
     "class_path": "instancefcn.network.fcn.InstanceFCN",

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "measure a model, or any method's results, on a data set",
     "check-data": "say what is wrong where in a data set",
     "get-data": "download a published data set, check and unpack it",
+    "export": "write a model as a graph that runs without torch",
     "show-maps": "draw how score maps separate the instances of images",
     "selective-search": "write the segments of Selective Search, a baseline, as COCO results",
 }

@@ -30,7 +30,7 @@ from instancefcn.formats.prediction import Source
 from instancefcn.formats.sources import find_images, to_sources
 from instancefcn.inference.predictor import Predictor
 from instancefcn.inference.run import Run
-from instancefcn.network.models import find_model
+from instancefcn.network.finding import find_model
 
 REST = "--resume does the rest"
 

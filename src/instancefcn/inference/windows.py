@@ -1,6 +1,7 @@
 """Levels -> the best windows of one sampling, and the masks that fill them, where the network is.
 
-Paper, section 3.3: a window at every position, its objectness the score.
+Paper, section 3.3: a window at every position, its objectness the score. What is here is traced
+into an exported graph too (``onnx_graph``): sizes and numbers of windows stay tensors' own.
 """
 
 from __future__ import annotations
@@ -85,8 +86,7 @@ def filled(
     ]
     spans, logits, boxes, sure = map(torch.cat, zip(*parts, strict=True))
     scores = torch.cat([objectness for _, objectness in chosen]) * sure**selection.confidence
-    counts = torch.tensor([len(windows) for windows, _ in chosen], device=scores.device)
-    number = torch.arange(len(levels), device=scores.device).repeat_interleave(counts)
+    number = torch.cat([torch.full_like(w.y, i) for i, (w, _) in enumerate(chosen)])
     said = [level.answers_of(windows) for level, (windows, _) in zip(levels, chosen, strict=True)]
     shared = [name for name in said[0] if all(name in answers for answers in said)]
     answers = {name: torch.cat([answers[name] for answers in said]) for name in shared}
@@ -111,21 +111,20 @@ def cell_boxes(logits: Tensor, windows: Tensor, height: int, width: int) -> Tens
     """``candidates.cell_boxes`` of tensors, on their device."""
     m = logits.shape[-1]
     origin, cell = windows[:, :2], (windows[:, 2:] - windows[:, :2]) / m
-    sides = []
-    for axis in (1, 2):  # columns, then rows
-        hit = (logits.amax(axis) > 0).to(torch.uint8)
-        sides.append((hit.argmax(1), m - hit.flip(1).argmax(1)))
-    first, last = (torch.stack(ends, 1) for ends in zip(*sides, strict=True))
-    boxes = torch.cat((origin + first * cell, origin + last * cell), 1)
-    boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
-    return boxes * hit.any(1, keepdim=True)
+    near, far = [], []
+    for i, end in enumerate((width, height)):
+        hit = (logits.amax(1 + i) > 0).to(torch.uint8)
+        first, last = hit.argmax(1), m - hit.flip(1).argmax(1)
+        near.append((origin[:, i] + first * cell[:, i]).clamp(0, end))
+        far.append((origin[:, i] + last * cell[:, i]).clamp(0, end))
+    return torch.stack((*near, *far), 1) * hit.any(1, keepdim=True)
 
 
 def confidence(logits: Tensor) -> Tensor:
     """How sure masks (n, m, m) are of what they hold: the mean probability of their foreground
     cells, 0.5..1 (n,); 0 for an empty one. A mask's own word beside its window's.
     """
-    probability = F.threshold(logits, 0, -math.inf).sigmoid()  # 0 where it is background
+    probability = logits.masked_fill(logits <= 0, -math.inf).sigmoid()  # 0 in the background
     return probability.sum((1, 2)) / probability.sign().sum((1, 2)).clamp(min=1)
 
 
@@ -140,7 +139,8 @@ def best_windows(
     flat = torch.cat([score.flatten() for score in scores])
     order = flat.argsort(descending=True, stable=True)[: selection.windows_per_side]
     order = order[flat[order] >= max(selection.min_score, torch.finfo(flat.dtype).tiny)]
-    chosen = torch.zeros_like(flat, dtype=torch.bool).index_fill_(0, order, True)
+    chosen = torch.zeros_like(flat, dtype=torch.bool)
+    chosen = chosen.scatter(0, order, torch.ones_like(order, dtype=torch.bool))
     result = []
     parts = torch.split(chosen, [score.numel() for score in scores])
     for level, score, mask in zip(levels, scores, parts, strict=True):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ from torch import Tensor
 from instancefcn.core.errors import UserError
 from instancefcn.core.tensors import read_tensors, write_tensors
 from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.finding import find_model
 from instancefcn.network.typed import make, one_line, parse, plain_parser
-
-SUFFIX = ".safetensors"
-WEIGHTS = Path(str(files("instancefcn"))) / "weights"
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,6 @@ class Model:
             {k: v.half() for k, v in self.network.state_dict().items()},
             {"network": self.description, "inference": self.inference, "card": self.card},
         )
-
-
-def shipped() -> list[str]:
-    """The names of the models inside the package."""
-    return sorted(f.name[: -len(SUFFIX)] for f in WEIGHTS.iterdir() if f.name.endswith(SUFFIX))
 
 
 def load_model(name: str | Path, trust: Collection[str] = ()) -> Model:
@@ -72,17 +64,6 @@ def read_card(name: str | Path) -> Mapping[str, Any]:
     """What a model file says of where it comes from. Raises as ``load_model``."""
     card: Mapping[str, Any] = _read(name)[2]["card"]
     return card
-
-
-def find_model(name: str | Path) -> Path:
-    """The file of a model, or of one that ships by its name. Raises UserError if there is none."""
-    path = WEIGHTS / f"{name}{SUFFIX}" if str(name) in shipped() else Path(name)
-    if not path.exists():
-        raise UserError(
-            f"{name}: no such model; give a file that `instancefcn train` wrote, "
-            f"or a model that ships: {', '.join(shipped())}"
-        )
-    return path
 
 
 def build(description: Mapping[str, Any], source: str, trust: Collection[str] = ()) -> InstanceFCN:

@@ -8,7 +8,7 @@ import torch
 
 from instancefcn.core.errors import UserError
 from instancefcn.network.fcn import InstanceFCN
-from instancefcn.network.models import find_model
+from instancefcn.network.finding import find_model
 from instancefcn.training.checkpoint import try_step
 from instancefcn.training.loop import parameter_groups
 from instancefcn.training.recipe import Recipe

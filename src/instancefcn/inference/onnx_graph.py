@@ -1,0 +1,109 @@
+"""A network -> an ONNX file that ``onnx_engine`` runs: normalisation, network, selection of windows
+and assembling in one graph.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from instancefcn.core.extras import extra
+from instancefcn.core.files import whole_file
+from instancefcn.inference.onnx_engine import ENTRY, INPUTS, OUTPUTS
+from instancefcn.inference.ranking import Selection
+from instancefcn.inference.windows import filled
+from instancefcn.network.fcn import InstanceFCN
+
+with extra("onnx"):
+    import onnx
+
+OPSET = 17
+
+
+class Graph(nn.Module):
+    """What is exported: ``windows.filled`` of a network and one image, in pixels of the input.
+
+    ``forward`` takes ``onnx_engine.INPUTS``: images (1, 3, H, W) float32 in 0..1, sides multiples
+    of the network's; the image's own height and width in it, float32; windows_per_side int64 and
+    confidence float32, as a ``Selection`` has them. It returns ``onnx_engine.OUTPUTS``, then what
+    further heads say.
+    """
+
+    def __init__(self, network: InstanceFCN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, images: Tensor, height: Any, width: Any, windows_per_side: Any, confidence: Any
+    ) -> tuple[Tensor, ...]:
+        # Numbers to the functions, inputs of the graph to the tracer.
+        selection = Selection(windows_per_side, confidence=confidence)
+        found = filled(self.network(images), height, width, selection)
+        return *(getattr(found, name) for name in OUTPUTS), *found.answers.values()
+
+
+def write_onnx(
+    path: Path, network: InstanceFCN, inference: Mapping[str, Any], card: Mapping[str, Any]
+) -> None:
+    """Write a network, how it is meant to be used and its card, both plain values, as an ONNX file.
+
+    A labeller is left out. Invariant: ``open_onnx`` opens what this writes.
+    """
+    graph = Graph(network).eval()
+    multiple = network.backbone.multiple
+    side = 2 * multiple
+    size = torch.tensor(float(side - 1))
+    example = (torch.rand(1, 3, side, side), size, size, torch.tensor(9), torch.tensor(1.0))
+    with torch.no_grad():
+        levels = network(example[0])
+        said = filled(levels, side, side, Selection(9)).answers
+        model = onnx.load_from_string(_traced(graph, example, [*OUTPUTS, *said]))
+    about = {
+        "multiple": multiple,
+        "num_levels": len(levels),
+        "inference": inference,
+        "card": card,
+    }
+    onnx.helper.set_model_props(model, {ENTRY: json.dumps(about)})
+    with whole_file(path) as file:
+        file.write(model.SerializeToString())
+
+
+def _traced(graph: Graph, example: tuple[Tensor, ...], outputs: list[str]) -> bytes:
+    """Torch's newer exporter reasons about sizes as symbols, for ten minutes and more; the trace
+    takes seconds, and what depends on sizes in ``windows`` is made of operations on tensors.
+    """
+    file = io.BytesIO()
+    exporter: Any = torch.onnx  # its annotations know of the newer one only
+    exporter.register_custom_op_symbolic("aten::argsort", _argsort, OPSET)
+    try:
+        with warnings.catch_warnings():
+            # Of that, and of each assertion about a shape, which holds for the example alone.
+            warnings.simplefilter("ignore")
+            exporter.export(
+                graph,
+                example,
+                file,
+                input_names=list(INPUTS),
+                output_names=outputs,
+                dynamic_axes={"images": {2: "H", 3: "W"}} | {name: {0: "n"} for name in outputs},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+    finally:
+        exporter.unregister_custom_op_symbolic("aten::argsort", OPSET)
+    return file.getvalue()
+
+
+def _argsort(g: Any, values: Any, stable: Any, dim: Any, descending: Any) -> Any:
+    """How ``windows.best_windows`` sorts, which torch does not translate. Of equal values TopK puts
+    the first one first, as a stable sort does.
+    """
+    return g.op("TopK", values, g.op("Shape", values), axis_i=-1, outputs=2)[1]
