@@ -136,7 +136,7 @@ def test_a_start_from_another_labeller_is_told_in_one_line(
 ) -> None:
     network = build(labelled_description({1: "cat", 2: "dog"}), "here")
     with pytest.raises(
-        UserError, match=r"a model of another network, 2 tensors .*'labeller"
+        UserError, match=r"its labeller is of another kind, .*'labeller.*; start from a model with"
     ) as error:
         load_start(network, model[1])
     assert "\n" not in str(error.value)

@@ -238,6 +238,11 @@ def load_start(network: InstanceFCN, source: Path | str) -> None:
     if isinstance(network, LabelledNetwork) and not any(map(is_labeller, weights)):
         weights |= {name: weight for name, weight in own.items() if is_labeller(name)}
     wrong = differing(own, weights)
+    if wrong and all(map(is_labeller, wrong)):
+        raise UserError(
+            f"{source}: its labeller is of another kind, or of another number of categories than "
+            f"the recipe's ({wrong[0]!r}); start from a model without a labeller, as general"
+        )
     if wrong:
         raise UserError(
             f"{source}: a model of another network, {len(wrong)} tensors are missing on one side "
