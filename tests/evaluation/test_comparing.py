@@ -77,10 +77,7 @@ def test_what_nobody_labelled_is_a_category_where_the_data_set_says_so() -> None
     [
         (THREE, [], False),
         (THREE, [1, 2], True),
-        (THREE, [NO_CATEGORY], False),
         ({1: "cat"}, [1, 1], True),
-        ({1: "cat"}, [NO_CATEGORY], False),
-        ({}, [NO_CATEGORY], False),
     ],
 )
 def test_a_list_is_judged_by_the_ids_that_it_tells_apart(
@@ -89,6 +86,14 @@ def test_a_list_is_judged_by_the_ids_that_it_tells_apart(
     compared = compare_results(None, found(*ids), data(categories))
     assert compared == Compared(categories if judged else {}, compared.words)
     assert not compared.words
+
+
+@pytest.mark.parametrize("categories", [THREE, {1: "cat"}, {}])
+def test_a_list_of_none_of_the_categories_says_so(categories: Mapping[int, str]) -> None:
+    """Else labels with the ids of another data set would be left out without a word."""
+    compared = compare_results(None, found(NO_CATEGORY, NO_CATEGORY), data(categories))
+    words = f"its masks are of no category of {data().name}'s, and for recall only"
+    assert compared == Compared({}, [words])
 
 
 def test_a_list_of_one_category_of_several_says_what_it_is_taken_for() -> None:

@@ -15,6 +15,7 @@ from instancefcn.inference.windows import (
     best_windows,
     cell_boxes,
     confidence,
+    cut,
     filled,
 )
 
@@ -68,3 +69,19 @@ def test_confidence_is_the_mean_probability_of_the_foreground(
 
 def test_confidence_of_no_masks() -> None:
     assert confidence(torch.zeros(0, 5, 5)).shape == (0,)
+
+
+def test_a_mask_is_cut_where_it_meets_its_windows_border_inside_the_image() -> None:
+    """Windows of 4 x 4 cells of 10 pixels on an image of 100 x 80: amid it, off its left border,
+    and at its lower right corner.
+    """
+    windows = torch.tensor([[20.0, 20, 60, 60], [-5, 20, 35, 60], [60, 40, 100, 80]])
+    left, low = torch.full((2, 4, 4), -1.0)
+    left[:2, 0] = 1  # half of the left side, and a corner of the upper one
+    low[3, :3] = 1  # three quarters of the lower side, and a corner of the left one
+    assert cut(torch.maximum(left, low)[None], windows[:1], 80, 100).tolist() == [0.75]
+    assert cut(left[None], windows[1:2], 80, 100).tolist() == [0.25]
+    assert cut(low[None], windows[2:], 80, 100).tolist() == [0.25]
+    assert cut(left[None], windows[2:], 80, 100).tolist() == [0.5]
+    assert cut(-torch.ones(1, 4, 4), windows[:1], 80, 100).tolist() == [0.0]
+    assert cut(torch.zeros(0, 4, 4), windows[:0], 80, 100).shape == (0,)

@@ -136,7 +136,25 @@ def test_a_start_from_another_labeller_is_told_in_one_line(
 ) -> None:
     network = build(labelled_description({1: "cat", 2: "dog"}), "here")
     with pytest.raises(
-        UserError, match=r"a model of another network, 2 tensors .*'labeller"
+        UserError, match=r"its labeller is of another kind, .*'labeller.*; start from a model with"
     ) as error:
         load_start(network, model[1])
     assert "\n" not in str(error.value)
+
+
+def test_a_network_that_stays_as_it_is_gets_no_copied_branch(
+    model: tuple[LabelledNetwork, Path],
+) -> None:
+    """A branch that started as a copy has to learn its own windows first."""
+    description = labelled_description(NAMES)
+    description["init_args"]["network"]["init_args"] |= {
+        "sizes": [11, 15],
+        "maps": [[0, 1], [1]],
+        "centres": [[1, 1], [1]],
+    }
+    network = build(description, "here")
+    with pytest.raises(UserError, match=r"a model of another network, .*'branches\.1"):
+        load_start(network, model[1], frozen=True)
+    load_start(network, model[1])
+    one, other = (branch.state_dict() for branch in network.all_branches())
+    assert all(torch.equal(weight, other[name]) for name, weight in one.items())

@@ -13,7 +13,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.data.subsets import Recategorised
 from instancefcn.formats.coco import CocoDataset
 from instancefcn.labelling.network import LabelledNetwork
-from instancefcn.training.categories import require_shown, to_train_on
+from instancefcn.training.categories import require_shown, to_train_on, told_of_others
 from instancefcn.training.recipe import read_recipe
 from shapes import write_label_recipe, write_recipe, write_shapes
 
@@ -103,6 +103,7 @@ def test_a_network_without_takes_them_as_they_are(tmp_path: Path) -> None:
     sets = [dataset(tmp_path / "a"), dataset(tmp_path / "b", {1: "x", 2: "y"})]
     assert to_train_on(small_network(), sets) == sets
     assert require_shown(small_network(), sets) is None
+    assert told_of_others(small_network(), sets) == []
 
 
 # --- what is said before a run
@@ -146,3 +147,16 @@ def test_other_names_are_refused_in_whichever_data_set(tmp_path: Path, place: in
     with pytest.raises(UserError, match=r"^other/instances: .*has also disc; give") as error:
         require_shown(labelled_network(categories=NAMES), sets)
     assert "\n" not in str(error.value)
+
+
+def test_sets_to_evaluate_on_may_have_other_names_and_that_is_told(tmp_path: Path) -> None:
+    """They are measured all the same: what is missing or unknown changes what figures mean."""
+    network = labelled_network(categories=NAMES)
+    same = dataset(tmp_path / "same", {7: "frame", 8: "rectangle"}, without=1)
+    assert told_of_others(network, [same]) == []
+    more, fewer = dataset(tmp_path / "more", {**NAMES, 3: "disc"}), dataset(tmp_path / "fewer")
+    fewer_known = labelled_network(categories={**NAMES, 4: "ring"})
+    (line,) = told_of_others(network, [same, more])
+    assert line.startswith("the labeller: it lacks 1 of more/instances's 3 categories: disc; ")
+    (line,) = told_of_others(fewer_known, [fewer])
+    assert line.startswith("the labeller: fewer/instances lacks 1 of its 3 categories: ring; ")

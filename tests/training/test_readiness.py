@@ -63,7 +63,7 @@ def test_missing_weights_are_found_before_missing_data(
     ],
 )
 def test_an_optimizer_that_does_not_train_is_one_line(optimizer: str, reason: str) -> None:
-    recipe = read_recipe("general", ["--pretrained", "null", "--optimizer", optimizer]).recipe
+    recipe = read_recipe("general", ["--start", "null", "--optimizer", optimizer]).recipe
     before = {name: tensor.clone() for name, tensor in recipe.network.state_dict().items()}
     with pytest.raises(UserError, match=reason) as error:
         require_ready(recipe)

@@ -256,6 +256,7 @@ PYRAMID = "instancefcn.network.presets.PyramidNetwork"
         (["--network", PYRAMID, "--network.sizes", "[21]"], "1 sizes, 5 maps and 5 centres"),
         (["--pretrained", "${data"], "${data is unknown"),
         (["--train", "[]"], "no data set to train on"),
+        (["--joint", "true"], "joint: the recipe's network has no labeller; leave joint out"),
         (["--network", "null"], "network"),
         (["--inference", "{sides: [64], selection: null}"], "null for Selection; leave it out"),
         (["--network", PYRAMID, "--network.sizes", f"{[21] * 33}"], "33 sizes, 5 maps"),

@@ -18,7 +18,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.extras import extra
 from instancefcn.core.words import counted
 from instancefcn.data.checks import require_sound
-from instancefcn.training.categories import require_shown
+from instancefcn.training.categories import require_shown, told_of_others
 from instancefcn.training.loop import Step
 from instancefcn.training.processes import ends_of_others_told, first_alone
 from instancefcn.training.readiness import require_ready
@@ -72,6 +72,8 @@ def prepare(read: ReadRecipe, folder: Path) -> None:
             print(line, file=sys.stderr)
     if unshown := require_shown(read.recipe.network, read.recipe.train):
         print(unshown, file=sys.stderr)
+    for line in told_of_others(read.recipe.network, read.recipe.evaluate):
+        print(line, file=sys.stderr)
     keep_recipe(folder, read.text)
 
 

@@ -74,4 +74,6 @@ def _compare_ids(results: Results, dataset: Dataset) -> Compared:
         "labels, write a COCO data set with its categories"
         for category in found
     ]
+    if not found and any(results.values()):
+        words = [f"its masks are of no category of {dataset.name}'s, and for recall only"]
     return Compared({}, words)

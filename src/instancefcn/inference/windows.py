@@ -21,6 +21,9 @@ from instancefcn.core.look import Look
 from instancefcn.core.types import BACKGROUND
 from instancefcn.inference.ranking import Selection, suppress
 
+DISTRUST = 6
+"""The power with which a mask that is ``cut`` loses confidence; chosen on VOC dev."""
+
 
 @dataclass(frozen=True)
 class Filled:
@@ -100,8 +103,9 @@ def _fill_level(
     and their confidences (n,). A level at a time fits into the processor's cache.
     """
     logits = level.logits(windows)
-    boxes = cell_boxes(logits, level.grid.spans(windows), height, width)
-    sure = confidence(logits)
+    spans = level.grid.spans(windows)
+    boxes = cell_boxes(logits, spans, height, width)
+    sure = confidence(logits) * (1 - cut(logits, spans, height, width)) ** DISTRUST
     if level.grid.m < m:
         logits = F.pad(logits, ((m - level.grid.m) // 2,) * 4, value=BACKGROUND)
     return level.grid.spans(windows, m), logits, boxes, sure
@@ -126,6 +130,18 @@ def confidence(logits: Tensor) -> Tensor:
     """
     probability = logits.masked_fill(logits <= 0, -math.inf).sigmoid()  # 0 in the background
     return probability.sum((1, 2)) / probability.sign().sum((1, 2)).clamp(min=1)
+
+
+def cut(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
+    """How much masks (n, m, m) of windows (n, 4) run into their windows' borders, 0..1 (n,): the
+    largest part of one of the four sides that is foreground. The object goes on there, and the mask
+    does not. A side off the image, or a cell from its border, cuts nothing.
+    """
+    inside = logits > 0
+    sides = torch.stack((inside[:, :, 0], inside[:, 0], inside[:, :, -1], inside[:, -1]), 1)
+    cell = ((windows[:, 2:] - windows[:, :2]) / logits.shape[-1]).repeat(1, 2)
+    room = torch.cat((windows[:, :2], windows.new_tensor([width, height]) - windows[:, 2:]), 1)
+    return (sides.float().mean(2) * (room > cell)).amax(1)
 
 
 def best_windows(

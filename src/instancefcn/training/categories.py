@@ -11,6 +11,7 @@ from instancefcn.core.errors import UserError
 from instancefcn.core.words import counted
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.subsets import Recategorised, few
+from instancefcn.evaluation.comparing import compare_names
 from instancefcn.labelling.network import LabelledNetwork
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.typed import parse, plain_parser
@@ -41,6 +42,16 @@ def to_train_on(network: InstanceFCN, datasets: Sequence[Dataset]) -> list[Datas
     if not isinstance(network, LabelledNetwork):
         return list(datasets)
     return [Recategorised(dataset, network.categories) for dataset in datasets]
+
+
+def told_of_others(network: InstanceFCN, datasets: Sequence[Dataset]) -> list[str]:
+    """A line on each data set to evaluate on whose categories are not those that a network with a
+    labeller learns: what its figures mean then. Reads no image.
+    """
+    if not isinstance(network, LabelledNetwork):
+        return []
+    compared = (compare_names(network.categories, dataset) for dataset in datasets)
+    return [f"the labeller: {words}" for each in compared for words in each.words]
 
 
 def require_shown(network: InstanceFCN, datasets: Sequence[Dataset]) -> str | None:

@@ -207,7 +207,8 @@ def load_first_weights(recipe: Recipe) -> None:
     if recipe.pretrained is not None:
         load_pretrained(recipe.network, recipe.pretrained)
     if recipe.start is not None:
-        load_start(recipe.network, recipe.start)
+        frozen = labeller_alone(recipe.network, recipe.joint)
+        load_start(recipe.network, recipe.start, frozen=frozen)
 
 
 def load_pretrained(network: InstanceFCN, source: str) -> None:
@@ -225,19 +226,26 @@ def load_pretrained(network: InstanceFCN, source: str) -> None:
     backbone.load(weights)
 
 
-def load_start(network: InstanceFCN, source: Path | str) -> None:
+def load_start(network: InstanceFCN, source: Path | str, *, frozen: bool = False) -> None:
     """Fill the whole network from a model file, or from a model that ships ("general").
 
     Raises UserError, naming it, unless it has the same tensors in the same shapes. Windows may
-    be of another size: no weight depends on m. Branches that the file lacks start as its last one.
-    A labeller that the file lacks stays as it is.
+    be of another size: no weight depends on m. Branches that the file lacks start as its last one,
+    unless the network is ``frozen``: they would never learn their windows. A labeller that the
+    file lacks stays as it is.
     """
     weights = read_weights(source)
     own = network.state_dict()
-    weights = with_branches(weights, len(network.branches))
+    if not frozen:
+        weights = with_branches(weights, len(network.branches))
     if isinstance(network, LabelledNetwork) and not any(map(is_labeller, weights)):
         weights |= {name: weight for name, weight in own.items() if is_labeller(name)}
     wrong = differing(own, weights)
+    if wrong and all(map(is_labeller, wrong)):
+        raise UserError(
+            f"{source}: its labeller is of another kind, or of another number of categories than "
+            f"the recipe's ({wrong[0]!r}); start from a model without a labeller, as general"
+        )
     if wrong:
         raise UserError(
             f"{source}: a model of another network, {len(wrong)} tensors are missing on one side "
@@ -259,13 +267,19 @@ def with_branches(weights: Mapping[str, Tensor], number: int) -> dict[str, Tenso
     return {**weights, **{f"{prefix}{i}.{name}": w for i in copies for name, w in heads.items()}}
 
 
+def labeller_alone(network: InstanceFCN, joint: bool) -> bool:
+    """Does only the labeller learn, and the network that finds masks stay as it is?"""
+    return isinstance(network, LabelledNetwork) and not joint
+
+
 def parameter_groups(network: InstanceFCN, joint: bool) -> list[dict[str, list[nn.Parameter]]]:
     """Two groups of parameters: what starts from scratch, and what starts pretrained.
 
     Of a network with a labeller only the labeller learns, unless both learn jointly.
     """
-    if isinstance(network, LabelledNetwork) and not joint:
-        return [{"params": list(network.labeller.parameters())}, {"params": []}]
+    if labeller_alone(network, joint):
+        own = [p for name, p in network.named_parameters() if is_labeller(name)]
+        return [{"params": own}, {"params": []}]
     pretrained = set(network.backbone.pretrained.parameters())
     scratch = [p for p in network.parameters() if p not in pretrained]
     return [{"params": scratch}, {"params": [p for p in network.parameters() if p in pretrained]}]

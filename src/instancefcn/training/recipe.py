@@ -28,6 +28,7 @@ from instancefcn.core.errors import UserError, nearest
 from instancefcn.data.dataset import Dataset
 from instancefcn.data.stream import Augmentation
 from instancefcn.inference.settings import Inference
+from instancefcn.labelling.network import LabelledNetwork
 from instancefcn.network.fcn import InstanceFCN
 from instancefcn.network.trust import shown
 from instancefcn.network.typed import dumped, make, parse, plain_parser
@@ -115,6 +116,8 @@ class Recipe:
             if not low <= value <= high:
                 limits = f"{low} or more" if high == inf else f"{low} to {high}"
                 raise UserError(f"{name}: {value}; give {limits}")
+        if self.joint and not isinstance(self.network, LabelledNetwork):
+            raise UserError("joint: the recipe's network has no labeller; leave joint out")
         if not 0 < self.clip <= inf:
             raise UserError(f"clip: {self.clip}; give more than 0, .inf for none")
         for name, value in asdict(self.sampling).items():
