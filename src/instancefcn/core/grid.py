@@ -86,10 +86,9 @@ class Grid:
         Cell (0, 0) begins at (0, 0).
         """
         m = m or self.m
-        first = torch.stack((windows.x, windows.y), 1) - m // 2
-        return torch.cat((first, first + m), 1) * first.new_tensor(
-            self.cell * 2, dtype=torch.float32
-        )
+        x, y = ((centre - m // 2).float() for centre in (windows.x, windows.y))
+        width, height = self.cell
+        return torch.stack((x * width, y * height, (x + m) * width, (y + m) * height), 1)
 
     def rescaled(self, scale: tuple[float, float]) -> Grid:
         """The same grid in pixels of an image ``scale`` = (x, y) times as large."""

@@ -14,7 +14,8 @@ ONNX_SUFFIX = ".onnx"
 def open_engine(name: str | Path, device: str | None = None, trust: Collection[str] = ()) -> Opened:
     """The engine that runs a model, and what the model says of itself.
 
-    name: a file, or a model that ships. Raises UserError, naming it, for what no engine runs.
+    name: a model file, an exported graph (.onnx), or a model that ships. Raises UserError, naming
+    it, for what no engine runs.
     """
     # Imported when they are asked for: an engine of an exported graph needs no network.
     if is_onnx(name):

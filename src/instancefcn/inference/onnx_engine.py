@@ -26,7 +26,7 @@ with extra("onnx"):
 ENTRY = "instancefcn"
 """The entry of a file's metadata that says, as JSON, what this engine has to know."""
 
-INPUTS = ("images", "height", "width", "windows_per_side", "confidence")
+INPUTS = ("images", "scale", "size", "windows_per_side", "confidence")
 OUTPUTS = ("scores", "windows", "logits", "boxes", "level")
 """Those of a graph, see ``onnx_graph.Graph``. Further outputs are the answers of further heads."""
 
@@ -53,20 +53,18 @@ class OnnxEngine:
         return np.zeros((len(proposals), 1), np.float32)
 
     def _candidates(self, sampling: Sampling, selection: Selection) -> Candidates:
-        height, width = sampling.pixels.shape[:2]
         values = (
             np.ascontiguousarray(sampling.to_input(self.multiple)),
-            np.float32(height),
-            np.float32(width),
+            np.array(sampling.scale, np.float32),
+            np.array((sampling.height, sampling.width), np.float32),
             np.int64(selection.windows_per_side),
             np.float32(selection.confidence),
         )
         given = {name: np.asarray(value) for name, value in zip(INPUTS, values, strict=True)}
         found = dict(zip(self._names, self.session.run(None, given), strict=True))
         scores, windows, logits, boxes, level = (found.pop(name) for name in OUTPUTS)
-        scale = np.array(sampling.scale * 2, np.float32)
         look = Look(self.num_levels, (), sampling.scale)
-        return Candidates(scores, windows * scale, logits, boxes * scale, level, (look,), found)
+        return Candidates(scores, windows, logits, boxes, level, (look,), found)
 
 
 def open_onnx(path: Path, device: str | None) -> Opened:

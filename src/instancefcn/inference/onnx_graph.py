@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +28,12 @@ OPSET = 17
 
 
 class Graph(nn.Module):
-    """What is exported: ``windows.filled`` of a network and one image, in pixels of the input.
+    """What is exported: ``windows.filled`` of a network and one sampling of an image.
 
     ``forward`` takes ``onnx_engine.INPUTS``: images (1, 3, H, W) float32 in 0..1, sides multiples
-    of the network's; the image's own height and width in it, float32; windows_per_side int64 and
-    confidence float32, as a ``Selection`` has them. It returns ``onnx_engine.OUTPUTS``, then what
-    further heads say.
+    of the network's; scale (2,) and size (2,), height before width, float32, as a
+    ``Sampling`` has them; windows_per_side int64 and confidence float32, as a ``Selection`` has
+    them. It returns ``onnx_engine.OUTPUTS``, in pixels of the image, then what further heads say.
     """
 
     def __init__(self, network: InstanceFCN) -> None:
@@ -41,11 +41,18 @@ class Graph(nn.Module):
         self.network = network
 
     def forward(
-        self, images: Tensor, height: Any, width: Any, windows_per_side: Any, confidence: Any
+        self,
+        images: Tensor,
+        scale: Tensor,
+        size: Tensor,
+        windows_per_side: Any,
+        confidence: Any,
     ) -> tuple[Tensor, ...]:
         # Numbers to the functions, inputs of the graph to the tracer.
         selection = Selection(windows_per_side, confidence=confidence)
-        found = filled(self.network(images), height, width, selection)
+        (x, y), (height, width) = (cast(Any, numbers.unbind()) for numbers in (scale, size))
+        levels = [level.rescaled((x, y)) for level in self.network(images)]
+        found = filled(levels, height, width, selection)
         return *(getattr(found, name) for name in OUTPUTS), *found.answers.values()
 
 
@@ -59,8 +66,8 @@ def write_onnx(
     graph = Graph(network).eval()
     multiple = network.backbone.multiple
     side = 2 * multiple
-    size = torch.tensor(float(side - 1))
-    example = (torch.rand(1, 3, side, side), size, size, torch.tensor(9), torch.tensor(1.0))
+    numbers = (torch.ones(2), torch.full((2,), side - 1.0), torch.tensor(9), torch.tensor(1.0))
+    example = (torch.rand(1, 3, side, side), *numbers)
     with torch.no_grad():
         levels = network(example[0])
         said = filled(levels, side, side, Selection(9)).answers

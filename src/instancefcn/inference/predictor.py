@@ -67,7 +67,8 @@ class Predictor:
         trust: Collection[str] = (),
         labels: bool = True,
     ) -> Predictor:
-        """The predictor of a model file, or of a model that ships ("general").
+        """The predictor of a model file, of an exported graph ("general.onnx"), or of a model that
+        ships ("general").
 
         ``sides`` and ``selection`` take the place of the file's own settings. device: as torch
         names it, "cpu", "cuda", "cuda:1" or "mps". ``trust`` names the packages whose classes the

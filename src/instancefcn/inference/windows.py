@@ -140,7 +140,8 @@ def cut(logits: Tensor, windows: Tensor, height: int, width: int) -> Tensor:
     inside = logits > 0
     sides = torch.stack((inside[:, :, 0], inside[:, 0], inside[:, :, -1], inside[:, -1]), 1)
     cell = ((windows[:, 2:] - windows[:, :2]) / logits.shape[-1]).repeat(1, 2)
-    room = torch.cat((windows[:, :2], windows.new_tensor([width, height]) - windows[:, 2:]), 1)
+    left, top, right, bottom = windows.unbind(1)
+    room = torch.stack((left, top, width - right, height - bottom), 1)
     return (sides.float().mean(2) * (room > cell)).amax(1)
 
 
