@@ -101,7 +101,7 @@ def test_the_pages_have_commands_of_every_kind() -> None:
     programs = {line.split()[0] for line in COMMANDS}
     assert programs == {"make", "pip", "instancefcn", "torchrun"}
     assert {line.split()[1] for line in OURS} == {
-        *("propose", "evaluate", "show-maps", "check-data", "train")
+        *("propose", "evaluate", "export", "show-maps", "check-data", "train")
     }
     assert len(blocks("python")) >= 5
     assert blocks("yaml")
