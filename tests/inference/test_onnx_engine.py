@@ -11,8 +11,11 @@ import pytest
 import skimage.data
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from instancefcn.core.errors import UserError
+from instancefcn.core.grid import Grid, Windows
+from instancefcn.core.level import Level
 from instancefcn.inference.engines import open_engine
 from instancefcn.inference.onnx_engine import ENTRY, OnnxEngine, open_onnx
 from instancefcn.inference.onnx_graph import write_onnx
@@ -21,7 +24,10 @@ from instancefcn.inference.ranking import Selection
 from instancefcn.inference.sampling import sample
 from instancefcn.inference.settings import Inference
 from instancefcn.inference.torch_engine import TorchEngine
-from instancefcn.network.fcn import InstanceFCN
+from instancefcn.network.backbones import FeaturePyramid
+from instancefcn.network.fcn import Branch, InstanceFCN
+from instancefcn.network.head import Head, Targets, Term
+from instancefcn.network.heads import ObjectnessHead, ScoreMapHead
 from instancefcn.network.models import build, load_model
 from tiny_model import DESCRIPTION, write_model
 
@@ -86,6 +92,35 @@ def test_equal_scores_keep_their_order(tmp_path: Path) -> None:
         for parameter in branch.objectness_head.parameters():
             torch.nn.init.zeros_(parameter)
     assert require_equal(both(tmp_path, network), (200, 300), Selection(20)) == 40
+
+
+class Features(Head):
+    """A further head: what the features at a window's centre are."""
+
+    name = "features"
+    reads = "centres"
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+    def loss(self, level: Level, targets: Targets, drawn: Tensor) -> Term:
+        raise NotImplementedError
+
+    def decode(self, answer: Tensor, windows: Windows, grid: Grid) -> Tensor:
+        y, x = grid.places(windows)
+        return answer[windows.image, :, y, x]
+
+
+def test_what_a_further_head_says_is_in_the_graph(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    heads = [Features()]
+    branch = Branch(9, ScoreMapHead(8, 8, k=3), ObjectnessHead(8, 8), [0, 1], [2, 2], heads=heads)
+    engines = both(tmp_path, InstanceFCN(FeaturePyramid("test_efficientnet", 8), [branch]).eval())
+    samplings = [sample(skimage.data.astronaut(), 70, 200)]
+    (a,), (b,) = (engine.candidates(samplings, Selection(30)) for engine in engines)
+    assert b.answers.keys() == {"features"}
+    assert b.answers["features"].shape == (30, 8)
+    np.testing.assert_allclose(b.answers["features"], a.answers["features"], rtol=1e-3, atol=1e-4)
 
 
 @pytest.fixture(scope="module", name="general")

@@ -67,7 +67,7 @@ def write_onnx(
     multiple = network.backbone.multiple
     side = 2 * multiple
     numbers = (torch.ones(2), torch.full((2,), side - 1.0), torch.tensor(9), torch.tensor(1.0))
-    example = (torch.rand(1, 3, side, side), *numbers)
+    example = (torch.full((1, 3, side, side), 0.5), *numbers)
     with torch.no_grad():
         levels = network(example[0])
         said = filled(levels, side, side, Selection(9)).answers
