@@ -22,7 +22,7 @@ from instancefcn.core.look import Look
 from instancefcn.core.proposals import Proposals
 from instancefcn.core.types import BACKGROUND
 from instancefcn.inference.ranking import Selection, suppress
-from instancefcn.inference.windows import filled
+from instancefcn.inference.windows import DISTRUST, filled
 from instancefcn.network.fcn import InstanceFCN
 
 HEIGHT, WIDTH = 30, 45  # the levels reach over both borders
@@ -83,6 +83,24 @@ def naive_box(mask: Tensor, window: list[float], height: int, width: int) -> lis
     return [max(0, x0), max(0, y0), min(width, x1), min(height, y1)]
 
 
+def naive_cut(mask: Tensor, m: int, window: list[float], height: int, width: int) -> float:
+    """The largest part of a side of the m x m cells amid a mask that the object runs through."""
+    first, last = (len(mask) - m) // 2, (len(mask) + m) // 2 - 1
+    cells, cell = range(first, last + 1), (window[2] - window[0]) / len(mask)
+    left, right = window[0] + first * cell, window[0] + (last + 1) * cell
+    up, low = window[1] + first * cell, window[1] + (last + 1) * cell
+    parts = [0.0]
+    for room, places in (
+        (left, [(i, first) for i in cells]),
+        (width - right, [(i, last) for i in cells]),
+        (up, [(first, i) for i in cells]),
+        (height - low, [(last, i) for i in cells]),
+    ):
+        if room > cell:
+            parts.append(sum(float(mask[y, x]) > 0 for y, x in places) / m)
+    return max(parts)
+
+
 def iou(a: list[float], b: list[float]) -> float:
     across = max(0, min(a[2], b[2]) - max(a[0], b[0]))
     both = across * max(0, min(a[3], b[3]) - max(a[1], b[1]))
@@ -126,7 +144,8 @@ def naive(
         window = [(x - m // 2) * cell_x, (y - m // 2) * cell_y]
         window += [window[0] + m * cell_x, window[1] + m * cell_y]
         box = naive_box(mask, window, height, width)
-        sure = float(mask[mask > 0].sigmoid().mean()) ** selection.confidence
+        whole = 1 - naive_cut(mask, level.grid.m, window, height, width)
+        sure = (float(mask[mask > 0].sigmoid().mean()) * whole**DISTRUST) ** selection.confidence
         if box[2] > box[0] and box[3] > box[1]:
             candidates.append((score * sure, box, window, mask, index))
     kept = naive_rank(candidates, selection)
@@ -159,7 +178,7 @@ def assert_equal(one: Proposals, other: Proposals) -> None:
         Selection(windows_per_side=40, overlap=1.0),
         Selection(min_score=0.6, overlap=0.5),
         Selection(confidence=1.0, overlap=0.5),
-        Selection(confidence=0.5, windows_per_side=60, min_score=0.4, overlap=0.5),
+        Selection(confidence=0.5, windows_per_side=60, min_score=0.2, overlap=0.5),
         Selection(repeats=(0.5,), overlap=0.75),
         Selection(repeats=(0.25, 0.5), overlap=0.75, top=12, confidence=0.5),
         Selection(repeats=(0.75,), overlap=0.5, min_score=0.3),
