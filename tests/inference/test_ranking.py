@@ -178,7 +178,7 @@ def assert_equal(one: Proposals, other: Proposals) -> None:
         Selection(windows_per_side=40, overlap=1.0),
         Selection(min_score=0.6, overlap=0.5),
         Selection(confidence=1.0, overlap=0.5),
-        Selection(confidence=0.5, windows_per_side=60, min_score=0.2, overlap=0.5),
+        Selection(confidence=0.5, windows_per_side=60, min_score=0.05, overlap=0.5),
         Selection(repeats=(0.5,), overlap=0.75),
         Selection(repeats=(0.25, 0.5), overlap=0.75, top=12, confidence=0.5),
         Selection(repeats=(0.75,), overlap=0.5, min_score=0.3),
