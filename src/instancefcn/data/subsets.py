@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,15 +14,16 @@ from instancefcn.data.dataset import Dataset, Problem
 from instancefcn.data.splits import shipped_split
 
 
-class _Part:
+class _Part(ABC):
     """The images of a data set at some places, in its order."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
     @property
+    @abstractmethod
     def _places(self) -> Sequence[int]:
-        raise NotImplementedError
+        """Which of the data set's images these are, in order."""
 
     @property
     def name(self) -> str:

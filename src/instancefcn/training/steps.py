@@ -104,9 +104,9 @@ class JointStep(LabelStep):
         """See ``TrainingStep``."""
         encoded = self.network.encode(as_input(images))
         levels = self.network.levels(encoded)
-        of_levels, objects = targets()[: len(levels)], targets()[len(levels) :]
-        terms = self.network.losses(levels, of_levels)
-        label = self.label_loss(encoded, levels, images.shape[2:], objects)
+        wanted = targets()
+        terms = self.network.losses(levels, wanted[: len(levels)])
+        label = self.label_loss(encoded, levels, images.shape[2:], wanted[len(levels) :])
         return torch.stack([*terms.values(), label])
 
 
